@@ -1,0 +1,155 @@
+/**
+ * One consumer: its buckets, windows and repeats, and the newest record of its keys. A thin shell around
+ * src/limits/account.ts: read the row, call the function, write the row when it must be written.
+ *
+ * `ask` has no await between its first read and its last write, so calls never interleave and need no lock. Storage is
+ * two rows: "account" (src/limits/stored-account.ts) and "keys" (pushed by the admin API). An alarm deletes
+ * both once they say nothing any more.
+ */
+
+import { DurableObject } from "cloudflare:workers";
+import { type Account, ask, createAccount, refund } from "../src/limits/account.ts";
+import type { Limit } from "../src/limits/limit.ts";
+import { type Ahead, forgettableAt, isBeyond, restore, store, type StoredAccount } from "../src/limits/stored-account.ts";
+import { decodeLimits, decodeQuestion, encodeAnswer } from "./consumer-rpc.ts";
+
+/** Objects forget after some ten idle seconds; by then the row must say exactly what memory said. */
+const QUIET_MS = 5_000;
+/** An alarm costs a row too: one a minute at the most. */
+const ALARM_AT_LEAST_MS = 60_000;
+/** An alarm whose handler kept failing is gone after six retries: later than this it is set anew. */
+const ALARM_LOST_AFTER_MS = 600_000;
+/** KV takes a minute or more to tell everywhere; for this long a pushed record outranks it. */
+const PUSHED_RECORD_RULES_MS = 300_000;
+const PUSHED_RECORD_KEPT_MS = 600_000;
+/** Tickets of two instances of one object must not meet: each instance starts its own at a random one. */
+const TICKET_RANGE = 2 ** 48;
+
+const ACCOUNT = "account";
+const KEYS = "keys";
+
+interface StoredRow extends StoredAccount {
+  readonly alarmAt: number;
+}
+
+interface PushedRecord {
+  readonly record: string;
+  readonly version: number;
+  readonly pushedAt: number;
+}
+
+export class Consumer extends DurableObject {
+  #account!: Account;
+  #ahead!: Ahead;
+  #alarmAt = 0;
+  #keys: Record<string, PushedRecord> = {};
+  #limitsText = "";
+  #limits: readonly Limit[] = [];
+  #isDirty = false;
+  #lastCallAt = 0;
+  #quietTimer: number | null = null;
+
+  constructor(ctx: DurableObjectState, env: unknown) {
+    super(ctx, env as Cloudflare.Env);
+    this.#load();
+  }
+
+  /**
+   * May a POST pass? See consumer-rpc.ts for the two texts and the answer.
+   * @param limitsText `Terms.limitsText`, the same text for as long as the consumer's terms are the same
+   */
+  ask(limitsText: string, questionText: string): string {
+    const now = Date.now();
+    const { keyId, keyVersion, maxWaitMs, charges } = decodeQuestion(questionText);
+    const pushed = this.#keys[keyId];
+    if (pushed && pushed.version > keyVersion && now - pushed.pushedAt < PUSHED_RECORD_RULES_MS) {
+      return encodeAnswer({ kind: "stale", record: pushed.record });
+    }
+    if (limitsText !== this.#limitsText) {
+      this.#limits = decodeLimits(limitsText);
+      this.#limitsText = limitsText;
+    }
+    const verdict = ask(this.#account, this.#limits, charges, maxWaitMs, now);
+    if (verdict.kind === "admit") this.#record(now, verdict.ticket);
+    return encodeAnswer(verdict);
+  }
+
+  /** Gives back what the admission with this ticket took: the origin never had the call. Unknown tickets are ignored. */
+  refund(ticket: number): void {
+    refund(this.#account, ticket, Date.now());
+    this.#isDirty = true;
+    this.#flushWhenQuiet();
+  }
+
+  /** Takes note of a key's record that KV may not tell everywhere yet. */
+  pushKey(keyId: string, version: number, record: string): void {
+    const now = Date.now();
+    const kept = Object.entries(this.#keys).filter(([, key]) => now - key.pushedAt < PUSHED_RECORD_KEPT_MS);
+    this.#keys = { ...Object.fromEntries(kept), [keyId]: { record, version, pushedAt: now } };
+    this.ctx.storage.kv.put(KEYS, this.#keys);
+    this.#write(now);
+  }
+
+  override async alarm(): Promise<void> {
+    const now = Date.now();
+    const keysUntil = Object.values(this.#keys).map((key) => key.pushedAt + PUSHED_RECORD_KEPT_MS);
+    const at = Math.max(forgettableAt(this.#account, now), ...keysUntil);
+    if (at > now) {
+      this.#alarmAt = 0;
+      this.#write(now);
+      return;
+    }
+    clearTimeout(this.#quietTimer);
+    this.#quietTimer = null;
+    await this.ctx.storage.deleteAll();
+    this.#load();
+  }
+
+  /** Starts from what is stored: in a new instance, and after a write that failed. */
+  #load(): void {
+    const row = this.ctx.storage.kv.get<StoredRow>(ACCOUNT);
+    this.#account = createAccount(Math.floor(Math.random() * TICKET_RANGE));
+    if (row) restore(this.#account, row);
+    this.#ahead = store(this.#account, 0).ahead;
+    this.#alarmAt = row?.alarmAt ?? 0;
+    this.#keys = this.ctx.storage.kv.get<Record<string, PushedRecord>>(KEYS) ?? {};
+    this.#isDirty = false;
+  }
+
+  /** Sees to it that what is stored covers what was just admitted. */
+  #record(now: number, ticket: number): void {
+    this.#lastCallAt = now;
+    if (isBeyond(this.#account, this.#ahead)) this.#write(now, ticket);
+    else this.#isDirty = true;
+    if (this.#isDirty) this.#flushWhenQuiet();
+  }
+
+  #write(now: number, latest?: number): void {
+    try {
+      const { row, ahead } = store(this.#account, now, latest);
+      if (this.#alarmAt === 0 || this.#alarmAt + ALARM_LOST_AFTER_MS < now) {
+        this.#alarmAt = Math.max(forgettableAt(this.#account, now), now + ALARM_AT_LEAST_MS);
+        void this.ctx.storage.setAlarm(this.#alarmAt);
+      }
+      this.ctx.storage.kv.put(ACCOUNT, { ...row, alarmAt: this.#alarmAt } satisfies StoredRow);
+      this.#ahead = ahead;
+      this.#isDirty = !ahead.isExact;
+    } catch (error) {
+      // Nothing was stored, so nothing was taken: the caller is told that the object could not be asked.
+      this.#load();
+      throw error;
+    }
+  }
+
+  /** One timer, which looks again when calls have come since it was set. */
+  #flushWhenQuiet(afterMs = QUIET_MS): void {
+    this.#quietTimer ??= setTimeout(() => {
+      this.#quietTimer = null;
+      if (!this.#isDirty) return;
+      const now = Date.now();
+      const leftMs = this.#lastCallAt + QUIET_MS - now;
+      if (leftMs > 0) this.#flushWhenQuiet(Math.min(leftMs, QUIET_MS));
+      else this.#write(now);
+    }, afterMs);
+  }
+}

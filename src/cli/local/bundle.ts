@@ -1,0 +1,82 @@
+/** From a policy file to a Worker that can be run here: checked first, then bundled with the gate. */
+
+import { existsSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import type { BuildOptions, Message } from "esbuild";
+import { type Policy, PolicyError, resolvePolicy } from "../../define-policy.ts";
+import { CliError, importOptional, modulePath } from "../package.ts";
+
+/** What differs between the policy file and the gate that runs here. */
+export interface LocalOverrides {
+  readonly origin: Policy["origin"];
+  readonly allowedHosts: readonly string[];
+}
+
+/** The policy file of `--policy`, or the one that comes with the package. */
+export function policyPath(file: string | undefined): string {
+  if (file === undefined) return modulePath("policy");
+  const path = resolve(file);
+  if (!existsSync(path)) throw new CliError(`the policy file ${file} does not exist.`);
+  return path;
+}
+
+/** @throws CliError with all that is wrong with the policy, each with its path */
+export async function loadPolicy(path: string): Promise<Policy> {
+  const code = await bundle({
+    entryPoints: [path],
+    platform: "node",
+    alias: { "mcp-turnpike": modulePath("define-policy") },
+  });
+  let policy: unknown;
+  try {
+    const module = (await import(`data:text/javascript;base64,${Buffer.from(code).toString("base64")}`)) as { default?: unknown };
+    policy = module.default;
+  } catch (error) {
+    throw new CliError(`the policy file ${path} fails when it is run: ${(error as Error).message}`);
+  }
+  if (policy === undefined)
+    throw new CliError(`the policy file ${path} has no default export. End it with: export default definePolicy({ … })`);
+  try {
+    resolvePolicy(policy as Policy);
+  } catch (error) {
+    if (error instanceof PolicyError) throw new CliError(`${path}: ${error.message}`);
+    throw error;
+  }
+  return policy as Policy;
+}
+
+/** The gate with this policy, as one ES module. */
+export async function bundleGate(path: string, overrides: LocalOverrides): Promise<string> {
+  const contents = `
+    import { createGateway } from ${JSON.stringify(modulePath("index"))};
+    import policy from ${JSON.stringify(path)};
+    export { Consumer } from ${JSON.stringify(modulePath("index"))};
+    export default createGateway({ ...policy, ...${JSON.stringify(overrides)} });
+  `;
+  return bundle({
+    stdin: { contents, resolveDir: process.cwd(), loader: "ts" },
+    alias: { "mcp-turnpike": modulePath("index") },
+    external: ["cloudflare:workers"],
+    conditions: ["workerd", "worker", "browser"],
+  });
+}
+
+/** The embedded origin: bundled here in a checkout, and when the package is made for everybody else. */
+export async function bundleEmbeddedOrigin(): Promise<string> {
+  const path = modulePath("cli/local/embedded-origin");
+  if (path.endsWith(".js")) return readFileSync(path, "utf8");
+  return bundle({ entryPoints: [path], conditions: ["workerd", "worker", "browser"] });
+}
+
+async function bundle(options: BuildOptions): Promise<string> {
+  const esbuild = await importOptional("esbuild", () => import("esbuild"));
+  try {
+    const built = await esbuild.build({ ...options, bundle: true, format: "esm", target: "es2024", write: false, logLevel: "silent" });
+    return built.outputFiles[0]!.text;
+  } catch (error) {
+    const errors = (error as { errors?: Message[] }).errors;
+    if (!errors) throw error;
+    const lines = errors.map(({ text, location }) => (location ? `${location.file}:${location.line}:${location.column}: ${text}` : text));
+    throw new CliError(lines.join("\n"));
+  }
+}

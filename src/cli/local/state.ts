@@ -1,0 +1,96 @@
+/** The state folder of a local gate: its secrets and demo keys, its data, and the gate that is running on it, if any. */
+
+import { randomBytes } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { createKey } from "../../consumers/api-keys.ts";
+import { CliError } from "../package.ts";
+
+const SECRET_BYTES = 32;
+/** The owner alone: the file holds keys that work. */
+const PRIVATE_MODE = 0o600;
+
+export interface Secrets {
+  readonly adminToken: string;
+  readonly originSigningSecret: string;
+  /** One for each plan, the same on each start. */
+  readonly demoKeys: Readonly<Record<string, string>>;
+}
+
+export interface RunningGate {
+  readonly url: string;
+  readonly pid: number;
+}
+
+export class LocalState {
+  readonly dir: string;
+
+  constructor(dir: string) {
+    this.dir = resolve(dir);
+    try {
+      mkdirSync(this.dir, { recursive: true });
+    } catch (error) {
+      throw new CliError(`the state folder ${dir} cannot be made: ${(error as Error).message}`);
+    }
+  }
+
+  /** Where the key-value namespace and the objects keep their data. */
+  get dataDir(): string {
+    return join(this.dir, "data");
+  }
+
+  /** What there is, and new ones for plans that have no demo key yet. */
+  secretsFor(plans: readonly string[]): Secrets {
+    const known = this.#readSecrets();
+    const demoKeys = { ...known?.demoKeys };
+    for (const plan of plans) demoKeys[plan] ??= createKey();
+    const secrets = {
+      adminToken: known?.adminToken ?? randomBytes(SECRET_BYTES).toString("base64url"),
+      originSigningSecret: known?.originSigningSecret ?? randomBytes(SECRET_BYTES).toString("base64url"),
+      demoKeys,
+    };
+    this.#writePrivate("secrets.json", secrets);
+    return secrets;
+  }
+
+  /** The gate that runs on this folder, when it is still alive. */
+  async running(): Promise<(RunningGate & { adminToken: string }) | null> {
+    const gate = this.#readJson("running.json") as RunningGate | null;
+    const secrets = this.#readSecrets();
+    if (!gate || !secrets) return null;
+    try {
+      process.kill(gate.pid, 0);
+      return { ...gate, adminToken: secrets.adminToken };
+    } catch {
+      return null;
+    }
+  }
+
+  markRunning(gate: RunningGate): void {
+    this.#writePrivate("running.json", gate);
+  }
+
+  markStopped(): void {
+    rmSync(join(this.dir, "running.json"), { force: true });
+  }
+
+  #readSecrets(): Secrets | null {
+    return this.#readJson("secrets.json") as Secrets | null;
+  }
+
+  #readJson(name: string): unknown {
+    const path = join(this.dir, name);
+    if (!existsSync(path)) return null;
+    try {
+      return JSON.parse(readFileSync(path, "utf8"));
+    } catch (error) {
+      throw new CliError(`${path} cannot be read: ${(error as Error).message}. Delete it to have it made anew.`);
+    }
+  }
+
+  #writePrivate(name: string, value: unknown): void {
+    const path = join(this.dir, name);
+    writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`, { mode: PRIVATE_MODE });
+    chmodSync(path, PRIVATE_MODE);
+  }
+}

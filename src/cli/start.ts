@@ -1,0 +1,76 @@
+/** `turnpike start`: a whole gate on this machine, in front of an MCP server of yours or of the embedded one. */
+
+import { hashKey, keyName } from "../consumers/api-keys.ts";
+import { createKeyRecord, type RecordStore } from "../consumers/key-records.ts";
+import type { Policy } from "../define-policy.ts";
+import { bundleEmbeddedOrigin, bundleGate, loadPolicy, policyPath } from "./local/bundle.ts";
+import { checkOriginAnswers, checkPortIsFree, EMBEDDED_BINDING, recordsOf, runGate } from "./local/run-gate.ts";
+import { LocalState } from "./local/state.ts";
+import { CliError } from "./package.ts";
+import { welcome } from "./welcome.ts";
+
+export interface StartOptions {
+  readonly origin?: URL;
+  readonly port: number;
+  readonly state: string;
+  readonly policy?: string;
+  readonly json?: boolean;
+}
+
+/** The host names of this machine: a page that rebinds its own name to 127.0.0.1 is turned away. */
+const LOCAL_HOSTS = ["127.0.0.1", "localhost", "[::1]"];
+
+export async function startCommand(options: StartOptions): Promise<void> {
+  const path = policyPath(options.policy);
+  const policy = await loadPolicy(path);
+  const state = new LocalState(options.state);
+  if (await state.running())
+    throw new CliError(`a gate is already running on the state folder ${options.state}. Choose another with --state.`);
+  if (options.origin) await checkOriginAnswers(options.origin);
+  if (options.port !== 0) await checkPortIsFree(options.port);
+
+  const origin = options.origin?.href ?? { service: EMBEDDED_BINDING };
+  const gate = await bundleGate(path, { origin, allowedHosts: LOCAL_HOSTS });
+  const embeddedOrigin = options.origin ? null : await bundleEmbeddedOrigin();
+  const secrets = state.secretsFor(keyedPlans(policy));
+  const miniflare = await runGate({ gate, embeddedOrigin }, secrets, state, options.port, (line) => console.error(line));
+
+  await addDemoKeys(await recordsOf(miniflare), secrets.demoKeys);
+  const url = new URL(policy.mcpPaths?.[0] ?? "/mcp", await miniflare.ready).href;
+  const keys = Object.fromEntries(keyedPlans(policy).map((plan) => [plan, secrets.demoKeys[plan]!]));
+  state.markRunning({ url: new URL(url).origin + (policy.prefix ?? "/turnpike"), pid: process.pid });
+  stopOnSignal(async () => {
+    state.markStopped();
+    await miniflare.dispose();
+  });
+  console.log(
+    options.json ? JSON.stringify({ url, keys }) : welcome({ url, keys, origin: options.origin?.href ?? null, state: options.state }),
+  );
+}
+
+/** Plans that are for keys: all but those that addresses are on. */
+function keyedPlans(policy: Policy): string[] {
+  const { addresses } = policy.identity ?? {};
+  const forAddresses = new Set<string | null>([addresses?.plan === undefined ? "anonymous" : addresses.plan]);
+  for (const shared of addresses?.shared ?? []) forAddresses.add(shared.plan);
+  return Object.keys(policy.plans).filter((plan) => !forAddresses.has(plan));
+}
+
+/** A demo key that is there already keeps what `turnpike keys` made of it. */
+async function addDemoKeys(store: RecordStore, demoKeys: Readonly<Record<string, string>>): Promise<void> {
+  for (const [plan, key] of Object.entries(demoKeys)) {
+    if ((await store.get(keyName(await hashKey(key)))) !== null) continue;
+    await createKeyRecord(store, { consumer: `demo-${plan}`, plan, name: `demo key for ${plan}` }, Date.now(), key);
+  }
+}
+
+function stopOnSignal(stop: () => Promise<void>): void {
+  let isStopping = false;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      if (isStopping) return;
+      isStopping = true;
+      void stop().finally(() => process.exit(0));
+    });
+  }
+}

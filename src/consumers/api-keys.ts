@@ -1,0 +1,111 @@
+/**
+ * API keys: looked up in KV under the SHA-256 of the key, so that whoever reads the namespace learns no key. Records are
+ * remembered in the isolate, within a bound and for less time than KV itself needs to tell a change everywhere.
+ */
+
+import type { KVNamespace } from "@cloudflare/workers-types";
+import * as v from "valibot";
+import { BoundedCache } from "../bounded-cache.ts";
+
+export const KEY_PREFIX = "tp_";
+const KV_PREFIX = "key:";
+/** 256 random bits. */
+const KEY_BYTES = 32;
+/** No key of ours is longer, and other people's rarely are: longer values are not looked up. */
+const MAX_KEY_LENGTH = 512;
+const MAX_REMEMBERED = 20_000;
+const REMEMBERED_MS = 30_000;
+/** A key that was just made must work soon, also where somebody tried it too early. */
+const UNKNOWN_REMEMBERED_MS = 5_000;
+/** The least that KV accepts, in seconds. */
+const KV_CACHE_TTL_S = 30;
+
+export const keyRecordSchema = v.object({
+  /** The owner. Several keys may have the same one, and share its limits. */
+  consumer: v.pipe(v.string(), v.minLength(1), v.maxLength(200)),
+  plan: v.string(),
+  /** Rises with every change of the record. */
+  version: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  name: v.optional(v.string()),
+  createdAt: v.string(),
+  expiresAt: v.optional(
+    v.pipe(
+      v.string(),
+      v.check((text) => !Number.isNaN(Date.parse(text)), "must be an ISO 8601 time"),
+    ),
+  ),
+  disabled: v.optional(v.boolean()),
+  metadata: v.optional(v.record(v.string(), v.unknown())),
+});
+
+export type KeyRecord = v.InferOutput<typeof keyRecordSchema>;
+
+export type KeyLookup =
+  | { readonly kind: "found"; readonly keyId: string; readonly record: KeyRecord }
+  | { readonly kind: "unknown" }
+  | { readonly kind: "disabled" }
+  | { readonly kind: "expired" };
+
+/** A new random key. Shown once: only its hash is stored. */
+export function createKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
+  const base64 = btoa(String.fromCharCode(...bytes));
+  return KEY_PREFIX + base64.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}
+
+/** The key's id: its SHA-256 in hex. */
+export async function hashKey(key: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key));
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Where a key's record is in KV. */
+export function keyName(keyId: string): string {
+  return KV_PREFIX + keyId;
+}
+
+/** @returns null for a text that is no record */
+export function parseKeyRecord(text: string): KeyRecord | null {
+  try {
+    const parsed = v.safeParse(keyRecordSchema, JSON.parse(text));
+    return parsed.success ? parsed.output : null;
+  } catch {
+    return null;
+  }
+}
+
+interface Remembered {
+  readonly keyId: string;
+  readonly record: KeyRecord | null;
+}
+
+export class ApiKeys {
+  readonly #remembered = new BoundedCache<Remembered>(MAX_REMEMBERED);
+
+  async look(kv: KVNamespace, key: string, now: number): Promise<KeyLookup> {
+    if (key.length > MAX_KEY_LENGTH) return { kind: "unknown" };
+    const entry = this.#remembered.get(key, now) ?? (await this.#read(kv, key, now));
+    const { keyId, record } = entry;
+    if (!record) return { kind: "unknown" };
+    if (record.disabled) return { kind: "disabled" };
+    if (record.expiresAt !== undefined && Date.parse(record.expiresAt) <= now) return { kind: "expired" };
+    return { kind: "found", keyId, record };
+  }
+
+  /** Takes over a newer record that the consumer's object knew of before KV did. */
+  learn(key: string, keyId: string, record: KeyRecord, now: number): void {
+    this.#remembered.set(key, { keyId, record }, now + REMEMBERED_MS);
+  }
+
+  get remembered(): number {
+    return this.#remembered.size;
+  }
+
+  async #read(kv: KVNamespace, key: string, now: number): Promise<Remembered> {
+    const keyId = await hashKey(key);
+    const text = await kv.get(keyName(keyId), { cacheTtl: KV_CACHE_TTL_S });
+    const entry = { keyId, record: text === null ? null : parseKeyRecord(text) };
+    this.#remembered.set(key, entry, now + (entry.record ? REMEMBERED_MS : UNKNOWN_REMEMBERED_MS));
+    return entry;
+  }
+}

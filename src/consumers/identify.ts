@@ -1,0 +1,88 @@
+/** Who is calling: an API key, a verified token, or an address, in this order. The first that applies decides. */
+
+import type { KVNamespace } from "@cloudflare/workers-types";
+import type { ResolvedPolicy } from "../define-policy.ts";
+import { addressConsumer, isInRange } from "./addresses.ts";
+import { type ApiKeys, KEY_PREFIX, type KeyRecord } from "./api-keys.ts";
+import { type Caller, NO_METADATA } from "./caller.ts";
+import type { Tokens } from "./tokens.ts";
+
+export type Stranger = "unknown-key" | "disabled-key" | "expired-key" | "invalid-token" | "key-required" | "issuer-unavailable";
+
+export type Identified = { readonly ok: true; readonly caller: Caller } | { readonly ok: false; readonly why: Stranger };
+
+export interface IdentityRooms {
+  readonly policy: ResolvedPolicy;
+  readonly apiKeys: ApiKeys;
+  readonly tokens: Tokens;
+}
+
+const BEARER = /^Bearer +(\S+) *$/i;
+
+export async function identify(headers: Headers, kv: KVNamespace, rooms: IdentityRooms, now: number): Promise<Identified> {
+  const presented = presentedKey(headers);
+  if (presented) {
+    const found = await rooms.apiKeys.look(kv, presented.key, now);
+    if (found.kind === "found") return { ok: true, caller: keyCaller(found.keyId, found.record, presented.header) };
+    return { ok: false, why: `${found.kind}-key` };
+  }
+  const token = BEARER.exec(headers.get("authorization") ?? "")?.[1];
+  if (token !== undefined) {
+    const checked = await rooms.tokens.check(token, now);
+    switch (checked.kind) {
+      case "verified":
+        return {
+          ok: true,
+          caller: {
+            id: `jwt:${checked.issuer}:${checked.subject}`,
+            kind: "jwt",
+            plan: checked.plan,
+            keyId: "",
+            keyVersion: 0,
+            metadata: checked.claims,
+            consumedHeader: null,
+          },
+        };
+      case "invalid":
+        return { ok: false, why: "invalid-token" };
+      case "unavailable":
+        return { ok: false, why: "issuer-unavailable" };
+      case "foreign":
+        break;
+    }
+  }
+  const plan = addressPlan(headers, rooms.policy);
+  return plan === null ? { ok: false, why: "key-required" } : { ok: true, caller: addressCaller(headers, plan) };
+}
+
+/** The API key that a request presents, and the header it stands in. */
+export function presentedKey(headers: Headers): { readonly key: string; readonly header: "x-api-key" | "authorization" } | null {
+  const apiKey = headers.get("x-api-key");
+  if (apiKey !== null) return { key: apiKey, header: "x-api-key" };
+  const bearer = BEARER.exec(headers.get("authorization") ?? "")?.[1];
+  return bearer?.startsWith(KEY_PREFIX) ? { key: bearer, header: "authorization" } : null;
+}
+
+export function keyCaller(keyId: string, record: KeyRecord, header: "x-api-key" | "authorization"): Caller {
+  return {
+    id: `key:${record.consumer}`,
+    kind: "key",
+    plan: record.plan,
+    keyId,
+    keyVersion: record.version,
+    metadata: record.metadata ?? NO_METADATA,
+    consumedHeader: header,
+  };
+}
+
+/** The caller as its address alone. Cloudflare sets the header, and overwrites what a client sends. */
+export function addressCaller(headers: Headers, plan: string): Caller {
+  const id = addressConsumer(headers.get("cf-connecting-ip") ?? "") ?? "addr:unknown";
+  return { id, kind: "addr", plan, keyId: "", keyVersion: 0, metadata: NO_METADATA, consumedHeader: null };
+}
+
+function addressPlan(headers: Headers, policy: ResolvedPolicy): string | null {
+  const address = headers.get("cf-connecting-ip") ?? "";
+  for (const { range, plan } of policy.sharedRanges) if (isInRange(address, range)) return plan;
+  return policy.addressPlan;
+}

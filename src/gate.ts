@@ -1,0 +1,56 @@
+/** What a gate keeps in the isolate from one request to the next. Everything in it has a bound, and all of it may be lost. */
+
+import { BoundedCache } from "./bounded-cache.ts";
+import { ApiKeys } from "./consumers/api-keys.ts";
+import { TermsBook } from "./consumers/terms-book.ts";
+import { Tokens } from "./consumers/tokens.ts";
+import { type Policy, type ResolvedPolicy, resolvePolicy } from "./define-policy.ts";
+import { Holds } from "./hold.ts";
+import type { Bucket } from "./limits/bucket.ts";
+import { createRefusalMemo, type RefusalMemo } from "./limits/refusal-memo.ts";
+import type { LogLine } from "./refusals/log.ts";
+import type { ConsumerNamespace } from "../durable-objects/ask-consumer.ts";
+
+/** The bindings and secrets of the Worker, as wrangler.toml has them. */
+export interface GateEnv {
+  readonly KEYS: KVNamespace;
+  readonly CONSUMERS: ConsumerNamespace;
+  /** The admin API is off without it. */
+  readonly ADMIN_TOKEN?: string;
+  /** Signs the consumer headers. */
+  readonly ORIGIN_SIGNING_SECRET?: string;
+}
+
+export interface Gate {
+  readonly policy: ResolvedPolicy;
+  readonly apiKeys: ApiKeys;
+  readonly tokens: Tokens;
+  readonly terms: TermsBook;
+  readonly memo: RefusalMemo;
+  readonly holds: Holds;
+  /** Bounds that hold in this isolate only: for traffic that no object is asked about, and while none can be asked. */
+  readonly localBuckets: BoundedCache<Bucket>;
+  readonly log: (line: LogLine) => void;
+}
+
+const MAX_LOCAL_BUCKETS = 20_000;
+
+/** @throws PolicyError */
+export function openGate(policy: Policy): Gate {
+  const resolved = resolvePolicy(policy);
+  return {
+    policy: resolved,
+    apiKeys: new ApiKeys(),
+    tokens: new Tokens(resolved.jwt, resolved.plans.keys()),
+    terms: new TermsBook(resolved, log),
+    memo: createRefusalMemo(),
+    holds: new Holds(),
+    localBuckets: new BoundedCache(MAX_LOCAL_BUCKETS),
+    log,
+  };
+}
+
+/** A line of JSON: Workers Logs indexes its members, and a terminal shows it whole. */
+function log(line: LogLine): void {
+  console.log(JSON.stringify(line));
+}

@@ -1,0 +1,112 @@
+/**
+ * One request to an MCP endpoint from start to end: identify, read, price and ask, then refuse, or hold, forward and settle.
+ * One direction; no step reaches back. The steps decide in their own rooms, this file puts them in order.
+ */
+
+import { refundConsumer } from "../durable-objects/ask-consumer.ts";
+import { ask, type Decision, describePassage } from "./ask.ts";
+import { chargeGuess } from "./consumers/guesses.ts";
+import { addressCaller, identify, type Stranger } from "./consumers/identify.ts";
+import type { Gate, GateEnv } from "./gate.ts";
+import { holdKey } from "./hold.ts";
+import type { Body } from "./mcp/body.ts";
+import { readPost } from "./mcp/read-post.ts";
+import { consumerHeaders } from "./origin/consumer-headers.ts";
+import { forwardedHeaders, originUrl, sendToOrigin } from "./origin/forward.ts";
+import type { Passage } from "./passage.ts";
+import { refusalAnswer } from "./refusals/answer.ts";
+import { badMessageAnswer, goneAnswer, originUnreachableAnswer, strangerAnswer } from "./refusals/gate-errors.ts";
+import { refusalLine } from "./refusals/log.ts";
+import { rateLimitFields } from "./refusals/ratelimit-fields.ts";
+
+type Pass = Decision & { kind: "pass" };
+
+/** @param read the body, when it has already been read to find out that this is MCP */
+export async function passMcp(request: Request, url: URL, env: GateEnv, ctx: ExecutionContext, gate: Gate, read?: Body): Promise<Response> {
+  const now = Date.now();
+  const accept = request.headers.get("accept");
+
+  const identified = await identify(request.headers, env.KEYS, gate, now);
+  if (!identified.ok) return turnAway(identified.why, request, env, gate);
+
+  const post = request.method === "POST" ? await readPost(request, read) : NO_POST;
+  if (!post.ok) return badMessageAnswer(post.bad, accept);
+
+  const requestId = crypto.randomUUID();
+  const passage: Passage = { request, url, env, ctx, gate, requestId, ...post.envelope, accept, body: post.body };
+  const decision = await ask(passage, identified.caller, now);
+  switch (decision.kind) {
+    case "answer":
+      return decision.response;
+    case "refuse":
+      return refuse(passage, decision);
+    case "pass":
+      return (await hold(passage, decision)) ?? forward(passage, decision);
+  }
+}
+
+const NO_POST = { ok: true, envelope: { messages: [], isBatch: false }, body: null } as const;
+
+/** Who cannot be identified is charged to its address, so that guessing keys is limited too. */
+async function turnAway(why: Stranger, request: Request, env: GateEnv, gate: Gate): Promise<Response> {
+  const address = addressCaller(request.headers, "").id;
+  gate.log({ event: "stranger", address, why });
+  const isGuess = why !== "key-required" && why !== "issuer-unavailable";
+  return strangerAnswer(why, isGuess ? await chargeGuess(env.CONSUMERS, address) : null);
+}
+
+function refuse(passage: Passage, { caller, terms, refusal, isRemembered }: Decision & { kind: "refuse" }): Response {
+  passage.gate.log(refusalLine(refusal, caller.id, describePassage(passage), isRemembered));
+  return refusalAnswer(refusal, passage, terms.refuse === "result", Date.now());
+}
+
+/** @returns null when the call may go on, or the answer to one that ended while it was held */
+async function hold(passage: Passage, pass: Pass): Promise<Response | null> {
+  const { gate, request, messages, body } = passage;
+  const sessionId = request.headers.get("mcp-session-id");
+  gate.holds.cancelNamedIn(messages, pass.caller.id, sessionId);
+  if (pass.waitMs === 0) return null;
+  const [first] = messages;
+  const key = messages.length === 1 && first?.kind === "request" ? holdKey(pass.caller.id, sessionId, first.id) : null;
+  const end = await gate.holds.hold(pass.waitMs, body?.length ?? 0, key, request.signal);
+  if (end === "over") return null;
+  giveBack(passage, pass);
+  return goneAnswer(passage);
+}
+
+/** On to the origin, and its answer back as it streams. What the origin did not get is given back. */
+async function forward(passage: Passage, pass: Pass): Promise<Response> {
+  const { request, url, env, gate, requestId, body } = passage;
+  const { method, signal } = request;
+  const target = originUrl(gate.policy.origin, url, gate.policy.mcpPaths[0]!);
+  const told = await consumerHeaders(pass, requestId, env.ORIGIN_SIGNING_SECRET, { method, url: target }, Date.now());
+  const headers = forwardedHeaders(request.headers, pass.caller.consumedHeader, told);
+  let response: Response;
+  try {
+    response = await sendToOrigin(gate.policy.origin, target, { method, headers, body, signal }, env);
+  } catch (error) {
+    if (signal.aborted) return goneAnswer(passage);
+    giveBack(passage, pass);
+    gate.log({ event: "origin-unreachable", consumer: pass.caller.id, problem: String(error), requestId });
+    return originUnreachableAnswer(requestId, passage);
+  }
+  if (response.status === 502 || response.status === 503) giveBack(passage, pass);
+  return withLimits(response, pass);
+}
+
+/** The origin's answer, its body untouched, with what remains of the caller's limits. */
+function withLimits(response: Response, pass: Pass): Response {
+  const answer = new Response(response.body, response);
+  answer.headers.delete("keep-alive");
+  const fields = rateLimitFields(pass.metered, Date.now());
+  if (fields) {
+    answer.headers.set("RateLimit-Policy", fields.policy);
+    answer.headers.set("RateLimit", fields.remaining);
+  }
+  return answer;
+}
+
+/** After the answer, never before it. */
+function giveBack({ ctx, env }: Passage, { caller, ticket }: Pass): void {
+  if (ticket !== null) ctx.waitUntil(refundConsumer(env.CONSUMERS, caller.id, ticket));
+}

@@ -1,0 +1,32 @@
+/** A POST to an MCP endpoint, read once: what it says, and the bytes that say it. */
+
+import { type Body, MAX_BODY_BYTES, readBody } from "./body.ts";
+import { checkHeaders } from "./headers.ts";
+import { type BadMessage, type Envelope, INVALID_REQUEST, PARSE_ERROR, parseMessages } from "./message.ts";
+
+export type Post =
+  | { readonly ok: true; readonly envelope: Envelope; readonly body: Uint8Array<ArrayBuffer> }
+  | { readonly ok: false; readonly bad: BadMessage };
+
+/** @param read the body, when it has already been read to find out that this is MCP */
+export async function readPost(request: Request, read: Body | undefined): Promise<Post> {
+  if (!isJson(request.headers)) return bad(415, INVALID_REQUEST, "Send the message as application/json.");
+  const body = read ?? (await readBody(request));
+  if (!body.ok) {
+    return body.problem === "too-large"
+      ? bad(413, INVALID_REQUEST, `The body is larger than ${MAX_BODY_BYTES} bytes. Send less, or in parts.`)
+      : bad(400, PARSE_ERROR, "The body is not valid UTF-8.");
+  }
+  const parsed = parseMessages(body.text);
+  if (!parsed.ok) return parsed;
+  const mismatch = checkHeaders(parsed.envelope, request.headers);
+  return mismatch ? { ok: false, bad: mismatch } : { ok: true, envelope: parsed.envelope, body: body.bytes };
+}
+
+export function isJson(headers: Headers): boolean {
+  return /^application\/json\s*(;|$)/i.test(headers.get("content-type") ?? "");
+}
+
+function bad(status: BadMessage["status"], code: BadMessage["code"], message: string): Post {
+  return { ok: false, bad: { status, code, message } };
+}

@@ -1,0 +1,97 @@
+/** What the gate itself has to say beside refusals: a message that cannot be read, a caller it does not know, an origin away. */
+
+import type { Stranger } from "../consumers/identify.ts";
+import type { Limit } from "../limits/limit.ts";
+import { type BadMessage, INVALID_REQUEST } from "../mcp/message.ts";
+import { type Asked, NOBODY, plainProblem, problemAnswer } from "./answer.ts";
+import { duration, wordLimit } from "./wording.ts";
+
+const ISSUER_RETRY_S = 5;
+/** nginx's code for a request whose client closed it; nobody is there to read it. */
+const CLIENT_CLOSED_REQUEST = 499;
+
+export function badMessageAnswer(bad: BadMessage, accept: string | null): Response {
+  const title = bad.status === 413 ? "Body too large" : bad.status === 415 ? "Not JSON" : "Bad message";
+  const problem = plainProblem(bad.status, title, bad.message);
+  // An id that could not be read is left out: MCP 2026-07-28 allows no null.
+  const message = bad.id === undefined ? { kind: "response" as const } : { kind: "request" as const, id: bad.id, method: "", params: {} };
+  return problemAnswer(bad.code, bad.message, problem, new Headers(), { messages: [message], isBatch: false, accept });
+}
+
+/** @param violated the limits that can never give as much at once; none when it is the repeat window */
+export function impossibleAnswer(plan: string, violated: readonly Limit[], asked: Asked): Response {
+  const what = violated.length === 0 ? "more identical calls than may pass in one window" : violated.map(wordLimit).join("; ");
+  const detail = `This request asks for more than can ever pass at once (${what}). Waiting will not help: send it in smaller parts.`;
+  return problemAnswer(
+    INVALID_REQUEST,
+    detail,
+    plainProblem(400, "More than the plan can give at once", detail, { plan }),
+    new Headers(),
+    asked,
+  );
+}
+
+export function unknownPlanAnswer(plan: string, asked: Asked): Response {
+  const detail = `The operator of this gate has put you on the plan "${plan}", which is not defined. Nothing was charged. Please tell the operator.`;
+  return problemAnswer(503, detail, plainProblem(503, "Plan not defined", detail), new Headers(), asked);
+}
+
+export function originUnreachableAnswer(requestId: string, asked: Asked): Response {
+  const detail = "The MCP server behind this gate cannot be reached. The gate itself works, and nothing was charged; try again later.";
+  const extensions = { cause: "origin", limiter: "origin", instance: `urn:uuid:${requestId}` };
+  return problemAnswer(502, detail, plainProblem(502, "Origin unreachable", detail, extensions), new Headers(), asked);
+}
+
+/** To a client that has left nobody listens; one that has cancelled ignores the answer, which must be one all the same. */
+export function goneAnswer(asked: Asked): Response {
+  const detail = "Cancelled while it was held at the gate: the origin never had it, and nothing was charged.";
+  return problemAnswer(CLIENT_CLOSED_REQUEST, detail, plainProblem(CLIENT_CLOSED_REQUEST, "Cancelled", detail), new Headers(), asked);
+}
+
+export function notFoundAnswer(path: string): Response {
+  const detail = `The gate has no endpoint ${path}.`;
+  return problemAnswer(404, detail, plainProblem(404, "No such endpoint", detail), new Headers(), NOBODY);
+}
+
+export function foreignAnswer(what: "host" | "origin"): Response {
+  const [title, detail] =
+    what === "host"
+      ? ["Foreign host", "Requests for this host name are not served here. The operator can list it under `allowedHosts`."]
+      : ["Foreign origin", "Pages of this site may not call this server. The operator can list it under `allowedOrigins`."];
+  return problemAnswer(403, detail, plainProblem(403, title, detail), new Headers(), NOBODY);
+}
+
+const STRANGERS: Readonly<Record<Exclude<Stranger, "issuer-unavailable">, readonly [title: string, detail: string]>> = {
+  "unknown-key": ["Unknown API key", "This API key is not known here. Check it for typing errors, or ask the operator for one."],
+  "disabled-key": ["API key disabled", "This API key has been disabled. Ask the operator for another."],
+  "expired-key": ["API key expired", "This API key has expired. Ask the operator for another."],
+  "invalid-token": [
+    "Token not valid",
+    "This bearer token could not be verified: it may have expired, or be meant for another server. Get a new one.",
+  ],
+  "key-required": [
+    "API key required",
+    "This MCP server takes calls with an API key only: send it as `X-API-Key: <key>` or `Authorization: Bearer <key>`.",
+  ],
+};
+
+/**
+ * To a caller that could not be identified: 401, and never a hint at what would be right.
+ * @param retryAfterMs set when its address has made too many such attempts
+ */
+export function strangerAnswer(why: Stranger, retryAfterMs: number | null): Response {
+  if (why === "issuer-unavailable") {
+    const detail =
+      "The keys of the token's issuer cannot be had at the moment, so the token could not be verified. Try again in a few seconds.";
+    const headers = new Headers({ "Retry-After": String(ISSUER_RETRY_S) });
+    return problemAnswer(503, detail, plainProblem(503, "Token cannot be verified", detail), headers, NOBODY);
+  }
+  const [title, detail] = STRANGERS[why];
+  if (retryAfterMs !== null) {
+    const slow = `${detail} There were too many such attempts from your address: wait ${duration(retryAfterMs)} before the next.`;
+    const headers = new Headers({ "Retry-After": String(Math.ceil(retryAfterMs / 1_000)) });
+    return problemAnswer(429, slow, plainProblem(429, "Too many attempts", slow, { retryAfterMs }), headers, NOBODY);
+  }
+  const challenge = why === "invalid-token" ? 'Bearer error="invalid_token"' : "Bearer";
+  return problemAnswer(401, detail, plainProblem(401, title, detail), new Headers({ "WWW-Authenticate": challenge }), NOBODY);
+}

@@ -1,0 +1,46 @@
+/** `RateLimit-Policy` and `RateLimit` as in draft-ietf-httpapi-ratelimit-headers-10: lists of RFC 9651. */
+
+import type { Limit, Meter } from "../limits/limit.ts";
+import { periodAt } from "../limits/window.ts";
+
+export interface MeteredLimit {
+  readonly limit: Limit;
+  readonly meter: Meter;
+}
+
+export interface RateLimitFields {
+  readonly policy: string;
+  readonly remaining: string;
+}
+
+/** The tightest limit first. Limits that only observe are not the caller's business. Null when there is nothing to say. */
+export function rateLimitFields(metered: readonly MeteredLimit[], now: number): RateLimitFields | null {
+  const enforced = metered.filter(({ limit }) => limit.mode === "enforce");
+  if (enforced.length === 0) return null;
+  if (enforced.length > 1) enforced.sort((a, b) => tightness(a) - tightness(b));
+  return {
+    policy: enforced.map(({ limit }) => `"${limit.name}";q=${quantity(limit)};w=${windowSeconds(limit, now)}`).join(", "),
+    remaining: enforced.map(({ limit, meter }) => `"${limit.name}";r=${meter.remaining}${resetParameter(meter)}`).join(", "),
+  };
+}
+
+/** `q` of a bucket is its burst: what can be had at once. */
+function quantity(limit: Limit): number {
+  return limit.kind === "rate" ? limit.burst : limit.calls;
+}
+
+/** `w` of a bucket is the time in which an empty one is full again. */
+function windowSeconds(limit: Limit, now: number): number {
+  if (limit.kind === "rate") return Math.max(1, Math.ceil((limit.burst * 60) / limit.perMinute));
+  if (typeof limit.per === "number") return Math.ceil(limit.per / 1_000);
+  const { start, end } = periodAt(limit.per, now);
+  return (end - start) / 1_000;
+}
+
+function resetParameter(meter: Meter): string {
+  return meter.resetMs === 0 ? "" : `;t=${Math.ceil(meter.resetMs / 1_000)}`;
+}
+
+function tightness({ limit, meter }: MeteredLimit): number {
+  return meter.remaining / quantity(limit);
+}

@@ -1,0 +1,67 @@
+/** Which door a request came to: the gate's own endpoints, an MCP path, or anything else, which is the origin's business. */
+
+import { IttyRouter, type IRequest } from "itty-router";
+import { adminKeys } from "./admin/keys.ts";
+import { KEY_PREFIX } from "./consumers/api-keys.ts";
+import { presentedKey } from "./consumers/identify.ts";
+import type { Gate, GateEnv } from "./gate.ts";
+import { passMcp } from "./gateway.ts";
+import { readBody } from "./mcp/body.ts";
+import { isJsonRpc, stopAtJsonRpc } from "./mcp/elsewhere.ts";
+import { isJson } from "./mcp/read-post.ts";
+import { forwardedHeaders, originUrl, sendToOrigin } from "./origin/forward.ts";
+import { NOBODY } from "./refusals/answer.ts";
+import { foreignAnswer, notFoundAnswer, originUnreachableAnswer } from "./refusals/gate-errors.ts";
+import { checkSite, preflightAnswer, withCors } from "./site-check.ts";
+
+type Handler = (request: Request, env: GateEnv, ctx: ExecutionContext) => Promise<Response>;
+
+export function createRouter(gate: Gate): Handler {
+  const { policy } = gate;
+  const router = IttyRouter<IRequest, [URL, GateEnv, ExecutionContext]>();
+  router
+    .get(`${policy.prefix}/health`, () => Response.json({ status: "ok" }, { headers: { "Cache-Control": "no-store" } }))
+    .all(`${policy.prefix}/admin/keys/:id?`, (request, _url, env) => adminKeys(request, request.params["id"], env, gate))
+    .all(`${policy.prefix}/*`, (_request, url) => notFoundAnswer(url.pathname));
+  for (const path of policy.mcpPaths) {
+    router.all(path, (request, url, env, ctx) => passMcp(request, url, env, ctx, gate));
+  }
+  router.all("*", (request, url, env, ctx) => passOther(request, url, env, ctx, gate));
+
+  return async (request, env, ctx) => {
+    const url = new URL(request.url);
+    const site = checkSite(request, url, policy);
+    if (site.kind === "foreign") return foreignAnswer(site.what);
+    if (site.kind === "allowed") {
+      const preflight = preflightAnswer(request);
+      if (preflight) return withCors(preflight, site);
+    }
+    return withCors(await router.fetch(request, url, env, ctx), site);
+  };
+}
+
+/**
+ * Not an MCP path. A JSON-RPC message that is POSTed here all the same is MCP, so that no path is a way around the gate;
+ * everything else goes to the origin as it is.
+ */
+async function passOther(request: Request, url: URL, env: GateEnv, ctx: ExecutionContext, gate: Gate): Promise<Response> {
+  let body: BodyInit | null = request.body;
+  if (request.method === "POST" && isJson(request.headers)) {
+    const read = await readBody(request.clone());
+    if (read.ok && isJsonRpc(read.text)) return passMcp(request, url, env, ctx, gate, read);
+    body = read.ok ? read.bytes : (request.body?.pipeThrough(stopAtJsonRpc()) ?? null);
+  }
+  const { origin, mcpPaths } = gate.policy;
+  // A key of ours never reaches the origin; other values of X-API-Key may be the origin's own here.
+  const presented = presentedKey(request.headers);
+  const consumed = presented?.key.startsWith(KEY_PREFIX) ? presented.header : null;
+  const headers = forwardedHeaders(request.headers, consumed, {});
+  const target = originUrl(origin, url, mcpPaths[0]!);
+  try {
+    return await sendToOrigin(origin, target, { method: request.method, headers, body, signal: request.signal }, env);
+  } catch (error) {
+    const requestId = crypto.randomUUID();
+    gate.log({ event: "origin-unreachable", problem: String(error), requestId });
+    return originUnreachableAnswer(requestId, NOBODY);
+  }
+}
