@@ -8,7 +8,6 @@ import { keyRecordSchema } from "../consumers/api-keys.ts";
 import {
   changeKeyRecord,
   createKeyRecord,
-  type KeyChange,
   listKeyRecords,
   type NewKey,
   type RecordStore,

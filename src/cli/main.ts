@@ -40,18 +40,18 @@ for (const command of [
   keys
     .command("set-plan")
     .description("Put a key on another plan, without a redeploy.")
-    .argument("<id>", "the key's id from `keys list`, or the beginning of it")
+    .argument("<id>", "the key's id from `keys list`, or the beginning of it", keyId)
     .argument("<plan>", "a plan of the policy")
     .action(setPlanCommand),
   keys
     .command("disable")
     .description("Stop a key from working.")
-    .argument("<id>", "the key's id, or the beginning of it")
+    .argument("<id>", "the key's id, or the beginning of it", keyId)
     .action(disableKeyCommand),
   keys
     .command("enable")
     .description("Let a disabled key work again.")
-    .argument("<id>", "the key's id, or the beginning of it")
+    .argument("<id>", "the key's id, or the beginning of it", keyId)
     .action(enableKeyCommand),
 ]) {
   command
@@ -79,6 +79,11 @@ function portNumber(text: string): number {
   const port = Number(text);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
   throw new InvalidArgumentError("It must be a port from 0 to 65535.");
+}
+
+function keyId(text: string): string {
+  if (/^[0-9a-f]{4,64}$/.test(text)) return text;
+  throw new InvalidArgumentError("It must be at least four of the id's hexadecimal digits.");
 }
 
 function isoTime(text: string): string {

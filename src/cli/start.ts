@@ -67,6 +67,8 @@ async function addDemoKeys(store: RecordStore, demoKeys: Readonly<Record<string,
 function stopOnSignal(stop: () => Promise<void>): void {
   let isStopping = false;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    // Miniflare's own handler ends the process at once, before anything has been put away.
+    process.removeAllListeners(signal);
     process.on(signal, () => {
       if (isStopping) return;
       isStopping = true;

@@ -15,8 +15,8 @@ const KEY_BYTES = 32;
 const MAX_KEY_LENGTH = 512;
 const MAX_REMEMBERED = 20_000;
 const REMEMBERED_MS = 30_000;
-/** A key that was just made must work soon, also where somebody tried it too early. */
-const UNKNOWN_REMEMBERED_MS = 5_000;
+/** A key that was just made, or enabled again, must work soon, also where somebody tried it too early. */
+const USELESS_REMEMBERED_MS = 5_000;
 /** The least that KV accepts, in seconds. */
 const KV_CACHE_TTL_S = 30;
 
@@ -94,18 +94,19 @@ export class ApiKeys {
 
   /** Takes over a newer record that the consumer's object knew of before KV did. */
   learn(key: string, keyId: string, record: KeyRecord, now: number): void {
-    this.#remembered.set(key, { keyId, record }, now + REMEMBERED_MS);
-  }
-
-  get remembered(): number {
-    return this.#remembered.size;
+    this.#remember(key, { keyId, record }, now);
   }
 
   async #read(kv: KVNamespace, key: string, now: number): Promise<Remembered> {
     const keyId = await hashKey(key);
     const text = await kv.get(keyName(keyId), { cacheTtl: KV_CACHE_TTL_S });
     const entry = { keyId, record: text === null ? null : parseKeyRecord(text) };
-    this.#remembered.set(key, entry, now + (entry.record ? REMEMBERED_MS : UNKNOWN_REMEMBERED_MS));
+    this.#remember(key, entry, now);
     return entry;
+  }
+
+  #remember(key: string, entry: Remembered, now: number): void {
+    const isUseful = entry.record !== null && !entry.record.disabled;
+    this.#remembered.set(key, entry, now + (isUseful ? REMEMBERED_MS : USELESS_REMEMBERED_MS));
   }
 }

@@ -78,5 +78,8 @@ async function bundle(options: BuildOptions): Promise<string> {
     if (!errors) throw error;
     const lines = errors.map(({ text, location }) => (location ? `${location.file}:${location.line}:${location.column}: ${text}` : text));
     throw new CliError(lines.join("\n"));
+  } finally {
+    // Its service process would otherwise run for as long as the gate does.
+    await esbuild.stop();
   }
 }
