@@ -23,10 +23,9 @@ type Pass = Decision & { kind: "pass" };
 
 /** @param read the body, when it has already been read to find out that this is MCP */
 export async function passMcp(request: Request, url: URL, env: GateEnv, ctx: ExecutionContext, gate: Gate, read?: Body): Promise<Response> {
-  const now = Date.now();
   const accept = request.headers.get("accept");
 
-  const identified = await identify(request.headers, env.KEYS, gate, now);
+  const identified = await identify(request.headers, env.KEYS, gate, Date.now());
   if (!identified.ok) return turnAway(identified.why, request, env, gate);
 
   const post = request.method === "POST" ? await readPost(request, read) : NO_POST;
@@ -34,7 +33,7 @@ export async function passMcp(request: Request, url: URL, env: GateEnv, ctx: Exe
 
   const requestId = crypto.randomUUID();
   const passage: Passage = { request, url, env, ctx, gate, requestId, ...post.envelope, accept, body: post.body };
-  const decision = await ask(passage, identified.caller, now);
+  const decision = await ask(passage, identified.caller, Date.now());
   switch (decision.kind) {
     case "answer":
       return decision.response;
@@ -51,7 +50,7 @@ const NO_POST = { ok: true, envelope: { messages: [], isBatch: false }, body: nu
 async function turnAway(why: Stranger, request: Request, env: GateEnv, gate: Gate): Promise<Response> {
   const address = addressCaller(request.headers, "").id;
   gate.log({ event: "stranger", address, why });
-  const isGuess = why !== "key-required" && why !== "issuer-unavailable";
+  const isGuess = why !== "key-required" && why !== "keys-unavailable" && why !== "issuer-unavailable";
   return strangerAnswer(why, isGuess ? await chargeGuess(env.CONSUMERS, address) : null);
 }
 

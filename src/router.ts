@@ -11,32 +11,42 @@ import { isJsonRpc, stopAtJsonRpc } from "./mcp/elsewhere.ts";
 import { isJson } from "./mcp/read-post.ts";
 import { forwardedHeaders, originUrl, sendToOrigin } from "./origin/forward.ts";
 import { NOBODY } from "./refusals/answer.ts";
-import { foreignAnswer, notFoundAnswer, originUnreachableAnswer } from "./refusals/gate-errors.ts";
-import { checkSite, preflightAnswer, withCors } from "./site-check.ts";
+import { faultAnswer, foreignAnswer, notFoundAnswer, originUnreachableAnswer } from "./refusals/gate-errors.ts";
+import { checkPage, isOwnHost, preflightAnswer, withCors } from "./site-check.ts";
 
-type Handler = (request: Request, env: GateEnv, ctx: ExecutionContext) => Promise<Response>;
+type Handler = (request: Request, url: URL, env: GateEnv, ctx: ExecutionContext) => Response | Promise<Response>;
 
-export function createRouter(gate: Gate): Handler {
+export function createRouter(gate: Gate): (request: Request, env: GateEnv, ctx: ExecutionContext) => Promise<Response> {
   const { policy } = gate;
   const router = IttyRouter<IRequest, [URL, GateEnv, ExecutionContext]>();
   router
     .get(`${policy.prefix}/health`, () => Response.json({ status: "ok" }, { headers: { "Cache-Control": "no-store" } }))
     .all(`${policy.prefix}/admin/keys/:id?`, (request, _url, env) => adminKeys(request, request.params["id"], env, gate))
     .all(`${policy.prefix}/*`, (_request, url) => notFoundAnswer(url.pathname));
-  for (const path of policy.mcpPaths) {
-    router.all(path, (request, url, env, ctx) => passMcp(request, url, env, ctx, gate));
-  }
+  const mcp = forOwnPages(gate, (request, url, env, ctx) => passMcp(request, url, env, ctx, gate));
+  for (const path of policy.mcpPaths) router.all(path, mcp);
   router.all("*", (request, url, env, ctx) => passOther(request, url, env, ctx, gate));
 
   return async (request, env, ctx) => {
     const url = new URL(request.url);
-    const site = checkSite(request, url, policy);
-    if (site.kind === "foreign") return foreignAnswer(site.what);
-    if (site.kind === "allowed") {
-      const preflight = preflightAnswer(request);
-      if (preflight) return withCors(preflight, site);
+    if (!isOwnHost(url, policy)) return foreignAnswer("host");
+    try {
+      return await router.fetch(request, url, env, ctx);
+    } catch (error) {
+      // A fault of the gate's own. The log says what it was; the answer does not.
+      gate.log({ event: "fault", problem: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+      return faultAnswer();
     }
-    return withCors(await router.fetch(request, url, env, ctx), site);
+  };
+}
+
+/** Only pages of the gate's own site and of `allowedOrigins` may call; every answer to them carries CORS headers. */
+function forOwnPages(gate: Gate, handler: Handler): Handler {
+  return async (request, url, env, ctx) => {
+    const page = checkPage(request, url, gate.policy);
+    if (page.kind === "foreign") return foreignAnswer("origin");
+    if (page.kind === "none") return handler(request, url, env, ctx);
+    return withCors(preflightAnswer(request) ?? (await handler(request, url, env, ctx)), page.origin);
   };
 }
 
@@ -48,7 +58,9 @@ async function passOther(request: Request, url: URL, env: GateEnv, ctx: Executio
   let body: BodyInit | null = request.body;
   if (request.method === "POST" && isJson(request.headers)) {
     const read = await readBody(request.clone());
-    if (read.ok && isJsonRpc(read.text)) return passMcp(request, url, env, ctx, gate, read);
+    if (read.ok && isJsonRpc(read.text)) {
+      return forOwnPages(gate, () => passMcp(request, url, env, ctx, gate, read))(request, url, env, ctx);
+    }
     body = read.ok ? read.bytes : (request.body?.pipeThrough(stopAtJsonRpc()) ?? null);
   }
   const { origin, mcpPaths } = gate.policy;

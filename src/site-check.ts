@@ -9,22 +9,23 @@ const EXPOSED_HEADERS = "Retry-After, RateLimit, RateLimit-Policy, WWW-Authentic
 const PREFLIGHT_MAX_AGE_S = "86400";
 const LOOPBACK = /^(localhost|127\.0\.0\.1|\[::1\])$/;
 
-export type Site =
-  | { readonly kind: "same" }
-  /** A page of a site that may call: every answer to it carries CORS headers. */
-  | { readonly kind: "allowed"; readonly origin: string }
-  | { readonly kind: "foreign"; readonly what: "host" | "origin" };
+export type Page =
+  /** Not a browser's page at all, as far as the request tells. */
+  { readonly kind: "none" } | { readonly kind: "allowed"; readonly origin: string } | { readonly kind: "foreign" };
 
-export function checkSite(request: Request, url: URL, policy: ResolvedPolicy): Site {
-  const { allowedHosts, allowedOrigins } = policy;
-  if (allowedHosts && !allowedHosts.has(url.hostname)) return { kind: "foreign", what: "host" };
+/** Whether the request is for a host name that the gate answers to. */
+export function isOwnHost(url: URL, { allowedHosts }: ResolvedPolicy): boolean {
+  return allowedHosts === null || allowedHosts.has(url.hostname);
+}
+
+/** Which page sent the request, by the `Origin` header that browsers add. */
+export function checkPage(request: Request, url: URL, { allowedOrigins }: ResolvedPolicy): Page {
   const origin = request.headers.get("origin");
-  if (origin === null) return { kind: "same" };
+  if (origin === null) return { kind: "none" };
   if (allowedOrigins.has(origin) || origin === url.origin) return { kind: "allowed", origin };
   // On a machine of one's own, pages served from that machine are not foreign.
   const pageHost = URL.canParse(origin) ? new URL(origin).hostname : "";
-  if (LOOPBACK.test(url.hostname) && LOOPBACK.test(pageHost)) return { kind: "allowed", origin };
-  return { kind: "foreign", what: "origin" };
+  return LOOPBACK.test(url.hostname) && LOOPBACK.test(pageHost) ? { kind: "allowed", origin } : { kind: "foreign" };
 }
 
 /** The answer to a CORS preflight, or null when the request is none. */
@@ -40,12 +41,12 @@ export function preflightAnswer(request: Request): Response | null {
   });
 }
 
-/** Adds what the browser needs to show the answer to the page. */
-export function withCors(response: Response, site: Site): Response {
-  if (site.kind !== "allowed") return response;
+/** The answer, with what a browser needs to show it to a page of `origin`. */
+export function withCors(response: Response, origin: string): Response {
   const shared = new Response(response.body, response);
-  shared.headers.set("Access-Control-Allow-Origin", site.origin);
-  shared.headers.set("Access-Control-Expose-Headers", EXPOSED_HEADERS);
+  shared.headers.set("Access-Control-Allow-Origin", origin);
+  // Beside what the origin exposes of its own.
+  shared.headers.append("Access-Control-Expose-Headers", EXPOSED_HEADERS);
   shared.headers.append("Vary", "Origin");
   return shared;
 }

@@ -44,7 +44,9 @@ export type KeyLookup =
   | { readonly kind: "found"; readonly keyId: string; readonly record: KeyRecord }
   | { readonly kind: "unknown" }
   | { readonly kind: "disabled" }
-  | { readonly kind: "expired" };
+  | { readonly kind: "expired" }
+  /** KV did not answer. */
+  | { readonly kind: "unavailable" };
 
 /** A new random key. Shown once: only its hash is stored. */
 export function createKey(): string {
@@ -84,7 +86,14 @@ export class ApiKeys {
 
   async look(kv: KVNamespace, key: string, now: number): Promise<KeyLookup> {
     if (key.length > MAX_KEY_LENGTH) return { kind: "unknown" };
-    const entry = this.#remembered.get(key, now) ?? (await this.#read(kv, key, now));
+    let entry = this.#remembered.get(key, now);
+    if (!entry) {
+      try {
+        entry = await this.#read(kv, key, now);
+      } catch {
+        return { kind: "unavailable" };
+      }
+    }
     const { keyId, record } = entry;
     if (!record) return { kind: "unknown" };
     if (record.disabled) return { kind: "disabled" };

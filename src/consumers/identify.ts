@@ -7,7 +7,15 @@ import { type ApiKeys, KEY_PREFIX, type KeyRecord } from "./api-keys.ts";
 import { type Caller, NO_METADATA } from "./caller.ts";
 import type { Tokens } from "./tokens.ts";
 
-export type Stranger = "unknown-key" | "disabled-key" | "expired-key" | "invalid-token" | "key-required" | "issuer-unavailable";
+export type Stranger =
+  | "unknown-key"
+  | "disabled-key"
+  | "expired-key"
+  | "invalid-token"
+  | "key-required"
+  /** Not the caller's fault: KV, or the issuer's published keys, cannot be read. */
+  | "keys-unavailable"
+  | "issuer-unavailable";
 
 export type Identified = { readonly ok: true; readonly caller: Caller } | { readonly ok: false; readonly why: Stranger };
 
@@ -24,7 +32,7 @@ export async function identify(headers: Headers, kv: KVNamespace, rooms: Identit
   if (presented) {
     const found = await rooms.apiKeys.look(kv, presented.key, now);
     if (found.kind === "found") return { ok: true, caller: keyCaller(found.keyId, found.record, presented.header) };
-    return { ok: false, why: `${found.kind}-key` };
+    return { ok: false, why: found.kind === "unavailable" ? "keys-unavailable" : `${found.kind}-key` };
   }
   const token = BEARER.exec(headers.get("authorization") ?? "")?.[1];
   if (token !== undefined) {

@@ -50,13 +50,23 @@ export class TermsBook {
   async #readPlan(name: string, known: PlanInForce | undefined, kv: KVNamespace, now: number) {
     const base = this.#policy.plans.get(name);
     if (!base) return null;
-    const overrideText = await kv.get(`plan:${name}`, { cacheTtl: KV_CACHE_TTL_S });
+    const overrideText = await this.#readOverride(name, kv, known?.overrideText ?? null);
     const inForce =
       known && known.overrideText === overrideText
         ? { ...known, checkedAt: now }
         : { overrideText, plan: this.#merge(base, parseJson(overrideText), `plan:${name} in KV`), byKind: new Map(), checkedAt: now };
     this.#plans.set(name, inForce);
     return inForce;
+  }
+
+  /** When KV does not answer, what it said before still holds. */
+  async #readOverride(name: string, kv: KVNamespace, known: string | null): Promise<string | null> {
+    try {
+      return await kv.get(`plan:${name}`, { cacheTtl: KV_CACHE_TTL_S });
+    } catch (error) {
+      this.#log({ event: "kv-unavailable", key: `plan:${name}`, problem: String(error) });
+      return known;
+    }
   }
 
   #termsFor(caller: Caller, { plan, byKind }: PlanInForce): Terms {

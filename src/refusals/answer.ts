@@ -3,7 +3,7 @@
 import type { Message, RequestId } from "../mcp/message.ts";
 import type { Problem } from "./problem.ts";
 import { problemOf } from "./problem.ts";
-import { rateLimitFields } from "./ratelimit-fields.ts";
+import { type MeteredLimit, rateLimitFields } from "./ratelimit-fields.ts";
 import type { Refusal } from "./refusal.ts";
 import { wordRefusal } from "./wording.ts";
 
@@ -27,7 +27,7 @@ export function refusalAnswer(refusal: Refusal, asked: Asked, asResult: boolean,
   const text = wordRefusal(refusal, now);
   const problem = problemOf(refusal, text);
   const headers = new Headers({ "Cache-Control": "no-store", "Retry-After": String(Math.ceil(refusal.retryAfterMs / 1_000)) });
-  const fields = rateLimitFields(refusal.meters, now);
+  const fields = rateLimitFields(refusal.meters.map((metered) => withoutLaterReset(metered, refusal)), now);
   if (fields) {
     headers.set("RateLimit-Policy", fields.policy);
     headers.set("RateLimit", fields.remaining);
@@ -65,6 +65,11 @@ export function problemAnswer(code: number, message: string, problem: Problem, h
 /** A problem that has no type of its own: the status says it all (RFC 9457, "about:blank"). */
 export function plainProblem(status: number, title: string, detail: string, extensions: Readonly<Record<string, unknown>> = {}): Problem {
   return { type: "about:blank", title, status, detail, ...extensions };
+}
+
+/** `Retry-After` should not name an earlier time than any `t`: only limits that refuse keep theirs. */
+function withoutLaterReset({ limit, meter }: MeteredLimit, { violated }: Refusal): MeteredLimit {
+  return { limit, meter: violated.includes(limit) ? meter : { ...meter, resetMs: 0 } };
 }
 
 function jsonRpcAnswer(status: number, headers: Headers, asked: Asked, answer: (id: RequestId | undefined) => unknown): Response {

@@ -6,7 +6,7 @@ import { type BadMessage, INVALID_REQUEST } from "../mcp/message.ts";
 import { type Asked, NOBODY, plainProblem, problemAnswer } from "./answer.ts";
 import { duration, wordLimit } from "./wording.ts";
 
-const ISSUER_RETRY_S = 5;
+const UNAVAILABLE_RETRY_S = 5;
 /** nginx's code for a request whose client closed it; nobody is there to read it. */
 const CLIENT_CLOSED_REQUEST = 499;
 
@@ -53,6 +53,12 @@ export function notFoundAnswer(path: string): Response {
   return problemAnswer(404, detail, plainProblem(404, "No such endpoint", detail), new Headers(), NOBODY);
 }
 
+/** A fault of the gate's own says nothing of what it was: that is in the log. */
+export function faultAnswer(): Response {
+  const detail = "The gate in front of this server has failed. The operator's log says more; try again later.";
+  return problemAnswer(500, detail, plainProblem(500, "The gate failed", detail), new Headers(), NOBODY);
+}
+
 export function foreignAnswer(what: "host" | "origin"): Response {
   const [title, detail] =
     what === "host"
@@ -61,30 +67,31 @@ export function foreignAnswer(what: "host" | "origin"): Response {
   return problemAnswer(403, detail, plainProblem(403, title, detail), new Headers(), NOBODY);
 }
 
-const STRANGERS: Readonly<Record<Exclude<Stranger, "issuer-unavailable">, readonly [title: string, detail: string]>> = {
-  "unknown-key": ["Unknown API key", "This API key is not known here. Check it for typing errors, or ask the operator for one."],
-  "disabled-key": ["API key disabled", "This API key has been disabled. Ask the operator for another."],
-  "expired-key": ["API key expired", "This API key has expired. Ask the operator for another."],
-  "invalid-token": [
-    "Token not valid",
-    "This bearer token could not be verified: it may have expired, or be meant for another server. Get a new one.",
-  ],
-  "key-required": [
-    "API key required",
-    "This MCP server takes calls with an API key only: send it as `X-API-Key: <key>` or `Authorization: Bearer <key>`.",
-  ],
-};
+const STRANGERS: Readonly<Record<Exclude<Stranger, "issuer-unavailable" | "keys-unavailable">, readonly [title: string, detail: string]>> =
+  {
+    "unknown-key": ["Unknown API key", "This API key is not known here. Check it for typing errors, or ask the operator for one."],
+    "disabled-key": ["API key disabled", "This API key has been disabled. Ask the operator for another."],
+    "expired-key": ["API key expired", "This API key has expired. Ask the operator for another."],
+    "invalid-token": [
+      "Token not valid",
+      "This bearer token could not be verified: it may have expired, or be meant for another server. Get a new one.",
+    ],
+    "key-required": [
+      "API key required",
+      "This MCP server takes calls with an API key only: send it as `X-API-Key: <key>` or `Authorization: Bearer <key>`.",
+    ],
+  };
 
 /**
  * To a caller that could not be identified: 401, and never a hint at what would be right.
  * @param retryAfterMs set when its address has made too many such attempts
  */
 export function strangerAnswer(why: Stranger, retryAfterMs: number | null): Response {
-  if (why === "issuer-unavailable") {
-    const detail =
-      "The keys of the token's issuer cannot be had at the moment, so the token could not be verified. Try again in a few seconds.";
-    const headers = new Headers({ "Retry-After": String(ISSUER_RETRY_S) });
-    return problemAnswer(503, detail, plainProblem(503, "Token cannot be verified", detail), headers, NOBODY);
+  if (why === "issuer-unavailable" || why === "keys-unavailable") {
+    const what = why === "keys-unavailable" ? "API key" : "bearer token";
+    const detail = `Your ${what} cannot be checked at the moment. Nothing is known to be wrong with it: try again in a few seconds.`;
+    const headers = new Headers({ "Retry-After": String(UNAVAILABLE_RETRY_S) });
+    return problemAnswer(503, detail, plainProblem(503, "Caller cannot be checked", detail), headers, NOBODY);
   }
   const [title, detail] = STRANGERS[why];
   if (retryAfterMs !== null) {

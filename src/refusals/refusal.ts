@@ -1,7 +1,8 @@
 /** A refusal, before it is put on the wire: everything that is said of a POST that may not pass now. */
 
-import type { Limit, Meter } from "../limits/limit.ts";
+import type { Limit } from "../limits/limit.ts";
 import type { Lane } from "../mcp/lanes.ts";
+import type { MeteredLimit } from "./ratelimit-fields.ts";
 
 export type RefusalCause = "rate" | "quota" | "repeat" | "capacity";
 
@@ -18,7 +19,7 @@ export interface Refusal {
   /** For a loop: how many identical calls were let through, and within what time. */
   readonly repeat?: { readonly identical: number; readonly windowMs: number };
   /** What remains of each limit that was asked about; empty when the object was not asked. */
-  readonly meters: readonly { readonly limit: Limit; readonly meter: Meter }[];
+  readonly meters: readonly MeteredLimit[];
   readonly requestId: string;
 }
 

@@ -9,6 +9,7 @@ import { CliError } from "../package.ts";
 const SECRET_BYTES = 32;
 /** The owner alone: the file holds keys that work. */
 const PRIVATE_MODE = 0o600;
+const HEALTH_WITHIN_MS = 2_000;
 
 export interface Secrets {
   readonly adminToken: string;
@@ -60,7 +61,10 @@ export class LocalState {
     if (!gate || !secrets) return null;
     try {
       process.kill(gate.pid, 0);
-      return { ...gate, adminToken: secrets.adminToken };
+      // The number may be another process's by now: a gate is what answers as one.
+      const health = await fetch(`${gate.url}/health`, { signal: AbortSignal.timeout(HEALTH_WITHIN_MS) });
+      await health.body?.cancel();
+      return health.ok ? { ...gate, adminToken: secrets.adminToken } : null;
     } catch {
       return null;
     }
