@@ -7,7 +7,7 @@ export default defineConfig({
     projects: [
       {
         // Plain functions over plain data: no Worker, no network.
-        test: { name: "pure", environment: "node", include: ["test/{limits,mcp,consumers,refusals,origin}/**/*.test.ts"] },
+        test: { name: "pure", environment: "node", testTimeout: 30_000, include: ["test/{limits,mcp,consumers,refusals,origin}/**/*.test.ts"] },
       },
       {
         // Inside workerd: the consumer's object, with real storage, eviction and alarms.

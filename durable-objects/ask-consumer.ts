@@ -35,6 +35,20 @@ export async function askConsumer(
   }
 }
 
+/** A newer record of a key than KV tells, or null when there is none or the object cannot be asked. */
+export async function askForNewerRecord(
+  namespace: ConsumerNamespace,
+  consumer: string,
+  keyId: string,
+  version: number,
+): Promise<string | null> {
+  try {
+    return await namespace.getByName(consumer, { retry: RETRY }).newerRecord(keyId, version);
+  } catch {
+    return null;
+  }
+}
+
 /** Sends a refund. Not repeated when it fails: a token may be lost, and none is given twice. */
 export async function refundConsumer(namespace: ConsumerNamespace, consumer: string, ticket: number): Promise<void> {
   try {

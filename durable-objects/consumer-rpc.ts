@@ -73,6 +73,7 @@ export function encodeAnswer(answer: Answer): string {
         CAUSES.indexOf(answer.cause),
         answer.violated,
         answer.retryAfterMs,
+        answer.passesAt,
         answer.observed,
         ...flatMeters(answer.meters),
       ]);
@@ -89,12 +90,13 @@ export function decodeAnswer(text: string): Answer {
   const numbers = fields as number[];
   if (kind === IMPOSSIBLE) return { kind: "impossible", violated: numbers[0]! };
   if (kind === REFUSE) {
-    const [cause, violated, retryAfterMs, observed, ...meters] = numbers;
+    const [cause, violated, retryAfterMs, passesAt, observed, ...meters] = numbers;
     return {
       kind: "refuse",
       cause: CAUSES[cause!]!,
       violated: violated!,
       retryAfterMs: retryAfterMs!,
+      passesAt: passesAt!,
       observed: observed!,
       meters: metersFrom(meters),
     };

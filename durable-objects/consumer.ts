@@ -9,7 +9,7 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { type Account, ask, createAccount, refund } from "../src/limits/account.ts";
-import type { Limit } from "../src/limits/limit.ts";
+import type { Limit, Verdict } from "../src/limits/limit.ts";
 import { type Ahead, forgettableAt, isBeyond, restore, store, type StoredAccount } from "../src/limits/stored-account.ts";
 import { decodeLimits, decodeQuestion, encodeAnswer } from "./consumer-rpc.ts";
 
@@ -61,16 +61,14 @@ export class Consumer extends DurableObject {
   ask(limitsText: string, questionText: string): string {
     const now = Date.now();
     const { keyId, keyVersion, maxWaitMs, charges } = decodeQuestion(questionText);
-    const pushed = this.#keys[keyId];
-    if (pushed && pushed.version > keyVersion && now - pushed.pushedAt < PUSHED_RECORD_RULES_MS) {
-      return encodeAnswer({ kind: "stale", record: pushed.record });
-    }
+    const newer = this.newerRecord(keyId, keyVersion);
+    if (newer !== null) return encodeAnswer({ kind: "stale", record: newer });
     if (limitsText !== this.#limitsText) {
       this.#limits = decodeLimits(limitsText);
       this.#limitsText = limitsText;
     }
     const verdict = ask(this.#account, this.#limits, charges, maxWaitMs, now);
-    if (verdict.kind === "admit") this.#record(now, verdict.ticket);
+    this.#record(now, verdict);
     return encodeAnswer(verdict);
   }
 
@@ -81,13 +79,23 @@ export class Consumer extends DurableObject {
     this.#flushWhenQuiet();
   }
 
+  /** The record of a key that was pushed here and that KV may not tell yet; null when the caller's is as new. */
+  newerRecord(keyId: string, version: number): string | null {
+    const pushed = this.#keys[keyId];
+    const rules = pushed && pushed.version > version && Date.now() - pushed.pushedAt < PUSHED_RECORD_RULES_MS;
+    return rules ? pushed.record : null;
+  }
+
   /** Takes note of a key's record that KV may not tell everywhere yet. */
   pushKey(keyId: string, version: number, record: string): void {
     const now = Date.now();
     const kept = Object.entries(this.#keys).filter(([, key]) => now - key.pushedAt < PUSHED_RECORD_KEPT_MS);
-    this.#keys = { ...Object.fromEntries(kept), [keyId]: { record, version, pushedAt: now } };
-    this.ctx.storage.kv.put(KEYS, this.#keys);
-    this.#write(now);
+    const keys = { ...Object.fromEntries(kept), [keyId]: { record, version, pushedAt: now } };
+    this.ctx.storage.transactionSync(() => {
+      this.ctx.storage.kv.put(KEYS, keys);
+      this.#write(now);
+    });
+    this.#keys = keys;
   }
 
   override async alarm(): Promise<void> {
@@ -116,11 +124,12 @@ export class Consumer extends DurableObject {
     this.#isDirty = false;
   }
 
-  /** Sees to it that what is stored covers what was just admitted. */
-  #record(now: number, ticket: number): void {
-    this.#lastCallAt = now;
+  /** Sees to it that what is stored covers what was just decided. */
+  #record(now: number, verdict: Verdict): void {
+    const ticket = verdict.kind === "admit" ? verdict.ticket : undefined;
     if (isBeyond(this.#account, this.#ahead)) this.#write(now, ticket);
-    else this.#isDirty = true;
+    else if (ticket !== undefined) this.#isDirty = true;
+    if (ticket !== undefined) this.#lastCallAt = now;
     if (this.#isDirty) this.#flushWhenQuiet();
   }
 

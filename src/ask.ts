@@ -54,7 +54,7 @@ export async function ask(passage: Passage, caller: Caller, now: number, mayRene
   const maxWaitMs = maxWaitOf(passage, priced, terms);
   const remembered = recallRefusal(gate.memo, caller.id, maskOf(priced), { cost: costOf(priced), terms, maxWaitMs }, now);
   if (remembered) {
-    const retryAfterMs = remembered.passesAt - now;
+    const retryAfterMs = remembered.refusedAt + remembered.retryAfterMs - now;
     const refusal = refusalFrom(passage, terms, priced, { ...remembered, retryAfterMs });
     return { kind: "refuse", caller, terms, refusal, isRemembered: true };
   }
@@ -132,10 +132,9 @@ function meteredLimits(terms: Terms, priced: Price, meters: readonly Meter[]): M
 }
 
 function remember(passage: Passage, caller: Caller, terms: Terms, priced: Price, answer: Answer & { kind: "refuse" }): void {
-  const { cause, violated, meters, retryAfterMs } = answer;
+  const { cause, violated, meters, retryAfterMs, passesAt } = answer;
   if (cause === "repeat") return;
-  const refusedAt = Date.now();
-  const refusal = { cause, violated, meters, passesAt: refusedAt + retryAfterMs, refusedAt, cost: costOf(priced), terms };
+  const refusal = { cause, violated, meters, refusedAt: Date.now(), retryAfterMs, passesAt, cost: costOf(priced), terms };
   rememberRefusal(passage.gate.memo, caller.id, maskOf(priced), refusal);
 }
 
@@ -143,7 +142,7 @@ function refusalFrom(
   passage: Passage,
   terms: Terms,
   priced: Price,
-  from: Pick<Answer & { kind: "refuse" }, "cause" | "violated" | "retryAfterMs" | "meters">,
+  from: Pick<Answer & { kind: "refuse" }, "cause" | "violated" | "retryAfterMs" | "passesAt" | "meters">,
 ): Refusal {
   const rule = from.cause === "repeat" ? repeatRuleOf(passage.messages, passage.gate.policy.repeats) : null;
   return {
@@ -152,6 +151,7 @@ function refusalFrom(
     plan: terms.plan,
     violated: limitsIn(terms, from.violated),
     retryAfterMs: from.retryAfterMs,
+    passesAt: from.passesAt,
     isEstimated: false,
     ...(rule ? { repeat: rule } : {}),
     meters: meteredLimits(terms, priced, from.meters),
@@ -167,6 +167,7 @@ function capacityRefusal(passage: Passage, lane: Refusal["lane"], terms: Terms, 
     plan: terms.plan,
     violated: [],
     retryAfterMs: Math.ceil(waitMs),
+    passesAt: Date.now() + Math.ceil(waitMs),
     isEstimated,
     meters: [],
     requestId,

@@ -3,7 +3,7 @@
  * One direction; no step reaches back. The steps decide in their own rooms, this file puts them in order.
  */
 
-import { refundConsumer } from "../durable-objects/ask-consumer.ts";
+import { askForNewerRecord, refundConsumer } from "../durable-objects/ask-consumer.ts";
 import { ask, type Decision, describePassage } from "./ask.ts";
 import { chargeGuess } from "./consumers/guesses.ts";
 import { addressCaller, identify, type Stranger } from "./consumers/identify.ts";
@@ -25,7 +25,8 @@ type Pass = Decision & { kind: "pass" };
 export async function passMcp(request: Request, url: URL, env: GateEnv, ctx: ExecutionContext, gate: Gate, read?: Body): Promise<Response> {
   const accept = request.headers.get("accept");
 
-  const identified = await identify(request.headers, env.KEYS, gate, Date.now());
+  const newerRecord = askForNewerRecord.bind(null, env.CONSUMERS);
+  const identified = await identify(request.headers, env.KEYS, newerRecord, gate, Date.now());
   if (!identified.ok) return turnAway(identified.why, request, env, gate);
 
   const post = request.method === "POST" ? await readPost(request, read) : NO_POST;

@@ -6,9 +6,7 @@ import { KEY_PREFIX } from "./consumers/api-keys.ts";
 import { presentedKey } from "./consumers/identify.ts";
 import type { Gate, GateEnv } from "./gate.ts";
 import { passMcp } from "./gateway.ts";
-import { readBody } from "./mcp/body.ts";
-import { isJsonRpc, stopAtJsonRpc } from "./mcp/elsewhere.ts";
-import { isJson } from "./mcp/read-post.ts";
+import { lookElsewhere } from "./mcp/elsewhere.ts";
 import { forwardedHeaders, originUrl, sendToOrigin } from "./origin/forward.ts";
 import { NOBODY } from "./refusals/answer.ts";
 import { faultAnswer, foreignAnswer, notFoundAnswer, originUnreachableAnswer } from "./refusals/gate-errors.ts";
@@ -21,7 +19,10 @@ export function createRouter(gate: Gate): (request: Request, env: GateEnv, ctx: 
   const router = IttyRouter<IRequest, [URL, GateEnv, ExecutionContext]>();
   router
     .get(`${policy.prefix}/health`, () => Response.json({ status: "ok" }, { headers: { "Cache-Control": "no-store" } }))
-    .all(`${policy.prefix}/admin/keys/:id?`, (request, _url, env) => adminKeys(request, request.params["id"], env, gate))
+    .all(
+      `${policy.prefix}/admin/keys/:id?`,
+      forOwnPages(gate, (request, url, env) => adminKeys(request, url, env, gate)),
+    )
     .all(`${policy.prefix}/*`, (_request, url) => notFoundAnswer(url.pathname));
   const mcp = forOwnPages(gate, (request, url, env, ctx) => passMcp(request, url, env, ctx, gate));
   for (const path of policy.mcpPaths) router.all(path, mcp);
@@ -55,14 +56,8 @@ function forOwnPages(gate: Gate, handler: Handler): Handler {
  * everything else goes to the origin as it is.
  */
 async function passOther(request: Request, url: URL, env: GateEnv, ctx: ExecutionContext, gate: Gate): Promise<Response> {
-  let body: BodyInit | null = request.body;
-  if (request.method === "POST" && isJson(request.headers)) {
-    const read = await readBody(request.clone());
-    if (read.ok && isJsonRpc(read.text)) {
-      return forOwnPages(gate, () => passMcp(request, url, env, ctx, gate, read))(request, url, env, ctx);
-    }
-    body = read.ok ? read.bytes : (request.body?.pipeThrough(stopAtJsonRpc()) ?? null);
-  }
+  const look = await lookElsewhere(request);
+  if (look.isMcp) return forOwnPages(gate, () => passMcp(request, url, env, ctx, gate, look.read))(request, url, env, ctx);
   const { origin, mcpPaths } = gate.policy;
   // A key of ours never reaches the origin; other values of X-API-Key may be the origin's own here.
   const presented = presentedKey(request.headers);
@@ -70,7 +65,7 @@ async function passOther(request: Request, url: URL, env: GateEnv, ctx: Executio
   const headers = forwardedHeaders(request.headers, consumed, {});
   const target = originUrl(origin, url, mcpPaths[0]!);
   try {
-    return await sendToOrigin(origin, target, { method: request.method, headers, body, signal: request.signal }, env);
+    return await sendToOrigin(origin, target, { method: request.method, headers, body: look.body, signal: request.signal }, env);
   } catch (error) {
     const requestId = crypto.randomUUID();
     gate.log({ event: "origin-unreachable", problem: String(error), requestId });

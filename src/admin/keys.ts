@@ -13,6 +13,7 @@ import {
   type RecordStore,
   type StoredKey,
 } from "../consumers/key-records.ts";
+import { consumerOf } from "../consumers/identify.ts";
 import type { Gate, GateEnv } from "../gate.ts";
 import { MEMO_MS } from "../limits/refusal-memo.ts";
 import { NOBODY, plainProblem, problemAnswer } from "../refusals/answer.ts";
@@ -34,7 +35,8 @@ const changeSchema = v.union(
   'must be {"plan": name}, {"disabled": true or false} or {"metadata": {…}}',
 );
 
-export async function adminKeys(request: Request, id: string | undefined, env: GateEnv, gate: Gate): Promise<Response> {
+export async function adminKeys(request: Request, url: URL, env: GateEnv, gate: Gate): Promise<Response> {
+  const id = /\/keys\/([^/]+)\/?$/.exec(url.pathname)?.[1];
   if (!env.ADMIN_TOKEN)
     return problem(404, "Admin API is off", "Set the secret ADMIN_TOKEN to use it: npx wrangler secret put ADMIN_TOKEN");
   if (!(await isSame(bearerOf(request), env.ADMIN_TOKEN))) {
@@ -87,7 +89,7 @@ async function change(request: Request, id: string, store: RecordStore, env: Gat
 }
 
 async function push({ keyId, record }: StoredKey, env: GateEnv): Promise<void> {
-  await env.CONSUMERS.getByName(`key:${record.consumer}`).pushKey(keyId, record.version, JSON.stringify(record));
+  await env.CONSUMERS.getByName(consumerOf(record)).pushKey(keyId, record.version, JSON.stringify(record));
   // Whoever is told "done" must not be met by a refusal that an isolate still remembers.
   await new Promise((resolve) => setTimeout(resolve, MEMO_MS));
 }

@@ -43,7 +43,7 @@ export type KeyRecord = v.InferOutput<typeof keyRecordSchema>;
 export type KeyLookup =
   | { readonly kind: "found"; readonly keyId: string; readonly record: KeyRecord }
   | { readonly kind: "unknown" }
-  | { readonly kind: "disabled" }
+  | { readonly kind: "disabled"; readonly keyId: string; readonly record: KeyRecord }
   | { readonly kind: "expired" }
   /** KV did not answer. */
   | { readonly kind: "unavailable" };
@@ -96,7 +96,7 @@ export class ApiKeys {
     }
     const { keyId, record } = entry;
     if (!record) return { kind: "unknown" };
-    if (record.disabled) return { kind: "disabled" };
+    if (record.disabled) return { kind: "disabled", keyId, record };
     if (record.expiresAt !== undefined && Date.parse(record.expiresAt) <= now) return { kind: "expired" };
     return { kind: "found", keyId, record };
   }

@@ -3,7 +3,7 @@
 import type { KVNamespace } from "@cloudflare/workers-types";
 import type { ResolvedPolicy } from "../define-policy.ts";
 import { addressConsumer, isInRange } from "./addresses.ts";
-import { type ApiKeys, KEY_PREFIX, type KeyRecord } from "./api-keys.ts";
+import { type ApiKeys, KEY_PREFIX, type KeyRecord, parseKeyRecord } from "./api-keys.ts";
 import { type Caller, NO_METADATA } from "./caller.ts";
 import type { Tokens } from "./tokens.ts";
 
@@ -27,11 +27,29 @@ export interface IdentityRooms {
 
 const BEARER = /^Bearer +(\S+) *$/i;
 
-export async function identify(headers: Headers, kv: KVNamespace, rooms: IdentityRooms, now: number): Promise<Identified> {
+/**
+ * @param newerRecord asks the consumer's object for a newer record of a key than `version`; null when there is none
+ * @param now epoch milliseconds
+ */
+export async function identify(
+  headers: Headers,
+  kv: KVNamespace,
+  newerRecord: (consumer: string, keyId: string, version: number) => Promise<string | null>,
+  rooms: IdentityRooms,
+  now: number,
+): Promise<Identified> {
   const presented = presentedKey(headers);
   if (presented) {
     const found = await rooms.apiKeys.look(kv, presented.key, now);
     if (found.kind === "found") return { ok: true, caller: keyCaller(found.keyId, found.record, presented.header) };
+    if (found.kind === "disabled") {
+      // It may have been enabled again a moment ago, which its object knows before KV does.
+      const { keyId, record } = found;
+      const text = await newerRecord(consumerOf(record), keyId, record.version);
+      const newer = text === null ? null : parseKeyRecord(text);
+      if (newer) rooms.apiKeys.learn(presented.key, keyId, newer, now);
+      if (newer && !newer.disabled) return { ok: true, caller: keyCaller(keyId, newer, presented.header) };
+    }
     return { ok: false, why: found.kind === "unavailable" ? "keys-unavailable" : `${found.kind}-key` };
   }
   const token = BEARER.exec(headers.get("authorization") ?? "")?.[1];
@@ -73,7 +91,7 @@ export function presentedKey(headers: Headers): { readonly key: string; readonly
 
 export function keyCaller(keyId: string, record: KeyRecord, header: "x-api-key" | "authorization"): Caller {
   return {
-    id: `key:${record.consumer}`,
+    id: consumerOf(record),
     kind: "key",
     plan: record.plan,
     keyId,
@@ -81,6 +99,11 @@ export function keyCaller(keyId: string, record: KeyRecord, header: "x-api-key" 
     metadata: record.metadata ?? NO_METADATA,
     consumedHeader: header,
   };
+}
+
+/** The consumer id of a key's owner. */
+export function consumerOf(record: KeyRecord): string {
+  return `key:${record.consumer}`;
 }
 
 /** The caller as its address alone. Cloudflare sets the header, and overwrites what a client sends. */

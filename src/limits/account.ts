@@ -4,21 +4,11 @@
  * argument. The object in durable-objects/consumer.ts is a thin shell around this file and stored-account.ts.
  */
 
+import { type Admission, forgetAdmissions, heldCalls, refundAdmission, rememberAdmission } from "./admissions.ts";
 import { type Bucket, createBucket, readBucket, refillMs, renumber, take, waitFor } from "./bucket.ts";
 import { type Charge, type Limit, type Meter, REPEAT_BIT, type Verdict } from "./limit.ts";
 import { type Repeats, recordRepeat, shiftRepeats, waitForRepeat } from "./repeats.ts";
-import { count, createWindow, latestDue, readWindow, shiftWindow, uncount, waitForWindow, type Window } from "./window.ts";
-
-/** Admissions that a refund can still find: some fifty seconds of a plan of 600 a minute. */
-const MAX_REFUNDABLE = 512;
-
-/** One admission, kept so that its tokens can be given back exactly (see `refund`). */
-interface Admission {
-  readonly ticket: number;
-  readonly at: number;
-  readonly due: number;
-  readonly taken: readonly { readonly limit: Limit; readonly cost: number }[];
-}
+import { count, createWindow, latestDue, readWindow, shiftWindow, waitForWindow, type Window } from "./window.ts";
 
 export interface Account {
   /** The latest time seen. A clock that goes back moves everything back with it. */
@@ -26,11 +16,10 @@ export interface Account {
   readonly buckets: Map<string, Bucket>;
   readonly windows: Map<string, Window>;
   readonly repeats: Repeats;
-  /** Below: this instance only, never stored. */
+  /** Below: this instance only, never stored (see admissions.ts). */
   readonly admissions: Admission[];
   /** `fullAt` of each bucket before the first of `admissions`. */
   readonly bases: Map<string, number>;
-  /** What refunds have given back lately, as a bucket of the same size. */
   readonly refunds: Map<string, Bucket>;
   nextTicket: number;
 }
@@ -100,11 +89,13 @@ export function ask(account: Account, limits: readonly Limit[], charges: readonl
   if (holdMs > 0 && crossesQuotaPeriod(limits, costs, now, holdMs)) violated |= waiting;
 
   if (repeats.waitMs > 0 || violated) {
+    const retryAfterMs = Math.max(1, Math.ceil(Math.max(repeats.waitMs, bucketWaitMs, windowWaitMs)));
     return {
       kind: "refuse",
       cause: repeats.waitMs > 0 ? "repeat" : windowWaitMs > bucketWaitMs ? "quota" : "rate",
       violated: repeats.waitMs > 0 ? 0 : violated,
-      retryAfterMs: Math.max(1, Math.ceil(Math.max(repeats.waitMs, bucketWaitMs, windowWaitMs))),
+      retryAfterMs,
+      passesAt: now + retryAfterMs,
       meters: readMeters(account, limits, asked, now, costs),
       observed,
     };
@@ -120,66 +111,23 @@ export function ask(account: Account, limits: readonly Limit[], charges: readonl
   return { kind: "admit", waitMs: holdMs, ticket, meters: readMeters(account, limits, asked, now), observed };
 }
 
-/**
- * Gives back what an admission took, as if it had never been: the bucket is played again without it. What has
- * been refilled since is therefore not given twice. At most once per ticket, only by the instance that took, and together
- * at most one burst in the time that a burst takes to refill, so that a failing origin is not hammered for nothing.
- */
+/** Gives back what an admission took: the origin never had the call. Unknown tickets are ignored. */
 export function refund(account: Account, ticket: number, now: number): void {
   keepUpWithClock(account, now);
-  const index = account.admissions.findIndex((admission) => admission.ticket === ticket);
-  const admission = account.admissions[index];
-  if (!admission) return;
-  for (const { limit, cost } of admission.taken) {
-    if (limit.kind === "quota") continue;
-    if (waitFor(refundsOf(account, limit), cost, now) > 0) return;
-  }
-  account.admissions.splice(index, 1);
-  for (const { limit, cost } of admission.taken) {
-    if (limit.kind === "quota") {
-      const window = account.windows.get(limit.slot);
-      if (window) uncount(window, cost, admission.at);
-      continue;
-    }
-    take(refundsOf(account, limit), cost, now);
-    const bucket = account.buckets.get(limit.slot);
-    if (!bucket) continue;
-    bucket.fullAt = account.bases.get(limit.slot) ?? bucket.fullAt;
-    for (const later of account.admissions) {
-      for (const taken of later.taken) {
-        if (taken.limit.slot === limit.slot) take(bucket, taken.cost, later.due);
-      }
-    }
-  }
-}
-
-/** Takes the memory of admissions away: their tickets cannot be refunded any more. */
-export function forgetAdmissions(account: Account): void {
-  account.admissions.length = 0;
-  account.bases.clear();
-}
-
-/** Units taken from a slot since `since` and before the admission `ticket`, as far as admissions are remembered. */
-export function takenSince(account: Account, slot: string, since: number, ticket: number): number {
-  let sum = 0;
-  for (let i = account.admissions.length - 1; i >= 0; i--) {
-    const admission = account.admissions[i]!;
-    if (admission.at < since) break;
-    if (admission.ticket >= ticket) continue;
-    for (const taken of admission.taken) if (taken.limit.slot === slot) sum += taken.cost;
-  }
-  return sum;
+  refundAdmission(account, ticket, now);
 }
 
 /** When the clock is earlier than the last time seen, every time moves back by the difference. */
 function keepUpWithClock(account: Account, now: number): void {
   const byMs = account.seenAt - now;
   if (byMs > 0) {
-    for (const bucket of account.buckets.values()) bucket.fullAt -= byMs;
+    forgetAdmissions(account);
+    for (const bucket of [...account.buckets.values(), ...account.refunds.values()]) {
+      bucket.fullAt -= byMs;
+      bucket.heldUntil -= byMs;
+    }
     for (const window of account.windows.values()) shiftWindow(window, byMs);
     shiftRepeats(account.repeats, byMs);
-    for (const bucket of account.refunds.values()) bucket.fullAt -= byMs;
-    forgetAdmissions(account);
   }
   account.seenAt = now;
 }
@@ -190,18 +138,8 @@ function bucketOf(account: Account, limit: Limit & { kind: "rate" }, now: number
     bucket = createBucket(limit);
     account.buckets.set(limit.slot, bucket);
   } else if (bucket.burst !== limit.burst || bucket.perMinute !== limit.perMinute) {
-    renumber(bucket, limit, now);
-    account.refunds.delete(limit.slot);
+    renumber(bucket, limit, now, heldCalls(account, limit.slot, now));
     forgetAdmissions(account);
-  }
-  return bucket;
-}
-
-function refundsOf(account: Account, limit: Limit & { kind: "rate" }): Bucket {
-  let bucket = account.refunds.get(limit.slot);
-  if (!bucket) {
-    bucket = createBucket(limit);
-    account.refunds.set(limit.slot, bucket);
   }
   return bucket;
 }
@@ -274,35 +212,14 @@ function takeAll(
   limits: readonly Limit[],
   costs: readonly number[],
   observed: number,
-  admission: { ticket: number; at: number; due: number },
+  { ticket, at, due }: { ticket: number; at: number; due: number },
 ): void {
-  const taken: { limit: Limit; cost: number }[] = [];
-  for (const [i, limit] of limits.entries()) {
-    const cost = costs[i]!;
-    // An observed limit that would have refused takes nothing, as a refusal takes nothing.
-    if (cost === 0 || observed & (1 << i)) continue;
-    taken.push({ limit, cost });
-    if (limit.kind === "rate") {
-      const bucket = account.buckets.get(limit.slot)!;
-      if (!account.bases.has(limit.slot)) account.bases.set(limit.slot, bucket.fullAt);
-      take(bucket, cost, admission.due);
-    } else {
-      count(windowOf(account, limit), cost, admission.at, admission.due);
-    }
-  }
-  account.admissions.push({ ...admission, taken });
-  if (account.admissions.length > MAX_REFUNDABLE) foldOldest(account, MAX_REFUNDABLE / 2);
-}
-
-/** Lets go of the oldest admissions: what they took becomes part of the bases. */
-function foldOldest(account: Account, howMany: number): void {
-  for (const admission of account.admissions.splice(0, howMany)) {
-    for (const { limit, cost } of admission.taken) {
-      if (limit.kind === "quota") continue;
-      const base = { fullAt: account.bases.get(limit.slot) ?? 0, burst: limit.burst, perMinute: limit.perMinute };
-      take(base, cost, admission.due);
-      account.bases.set(limit.slot, base.fullAt);
-    }
+  // An observed limit that would have refused takes nothing, as a refusal takes nothing.
+  const taken = limits.flatMap((limit, i) => (costs[i]! > 0 && !(observed & (1 << i)) ? [{ limit, cost: costs[i]! }] : []));
+  rememberAdmission(account, { ticket, at, due, taken });
+  for (const { limit, cost } of taken) {
+    if (limit.kind === "rate") take(bucketOf(account, limit, at), cost, due);
+    else count(windowOf(account, limit), cost, at, due);
   }
 }
 

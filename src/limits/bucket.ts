@@ -19,10 +19,12 @@ export interface Bucket {
   /** The numbers that `fullAt` was computed with. */
   burst: number;
   perMinute: number;
+  /** The latest time at which a call may still leave that is remembered nowhere else: matters when the numbers change. */
+  heldUntil: number;
 }
 
-export function createBucket(limit: RateLimit): Bucket {
-  return { fullAt: 0, burst: limit.burst, perMinute: limit.perMinute };
+export function createBucket(limit: Pick<RateLimit, "burst" | "perMinute">): Bucket {
+  return { fullAt: 0, burst: limit.burst, perMinute: limit.perMinute, heldUntil: 0 };
 }
 
 /** Milliseconds that the bucket takes to win `tokens` back. */
@@ -32,14 +34,24 @@ export function refillMs(tokens: number, perMinute: number): number {
 
 /**
  * Carries what was spent over to new numbers, in tokens: a raise helps at once, and after a cut the
- * debt may be larger than the new burst.
+ * debt may be larger than the new burst. Calls that are held keep their time: a raise must not let others crowd in there.
+ * @param held the calls that are still to leave, in the order in which they were admitted
  */
-export function renumber(bucket: Bucket, limit: RateLimit, now: number): void {
+export function renumber(
+  bucket: Bucket,
+  limit: RateLimit,
+  now: number,
+  held: readonly { readonly due: number; readonly cost: number }[],
+): void {
   const debtMs = Math.max(0, bucket.fullAt - now);
   const debtTokens = (debtMs * bucket.perMinute) / MINUTE_MS;
-  bucket.fullAt = now + refillMs(debtTokens, limit.perMinute);
+  const heldTokens = held.reduce((sum, { cost }) => sum + cost, 0);
   bucket.burst = limit.burst;
   bucket.perMinute = limit.perMinute;
+  bucket.fullAt = now + refillMs(Math.max(0, debtTokens - heldTokens), limit.perMinute);
+  for (const { due, cost } of held) take(bucket, cost, due);
+  // Of calls that are not remembered one by one only the last time is known: nothing more until then.
+  if (bucket.heldUntil > now) bucket.fullAt = Math.max(bucket.fullAt, bucket.heldUntil + refillMs(limit.burst, limit.perMinute));
 }
 
 /** Milliseconds until `cost` tokens are there; 0 when they are there now. `cost` must not exceed the burst. */

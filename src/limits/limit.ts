@@ -73,6 +73,8 @@ export type Verdict =
       readonly violated: number;
       /** When the same POST would pass without being held, all limits and the repeat window together. */
       readonly retryAfterMs: number;
+      /** The same as a time, by the object's clock: what is told of a long wait. */
+      readonly passesAt: number;
       readonly meters: readonly Meter[];
       readonly observed: number;
     }

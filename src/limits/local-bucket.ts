@@ -4,7 +4,7 @@
  */
 
 import type { BoundedCache } from "../bounded-cache.ts";
-import { type Bucket, refillMs, take, waitFor } from "./bucket.ts";
+import { type Bucket, createBucket, refillMs, take, waitFor } from "./bucket.ts";
 import type { Charge } from "./limit.ts";
 import type { Terms } from "./terms.ts";
 
@@ -21,11 +21,10 @@ export function takeLocally(
   cost: number,
   now: number,
 ): number {
-  const { burst, perMinute } = numbers;
-  const bucket = buckets.get(key, now) ?? { fullAt: 0, burst, perMinute };
+  const bucket = buckets.get(key, now) ?? createBucket(numbers);
   const waitMs = waitFor(bucket, cost, now);
   if (waitMs === 0) take(bucket, cost, now);
-  buckets.set(key, bucket, Math.max(bucket.fullAt, now) + refillMs(burst, perMinute));
+  buckets.set(key, bucket, Math.max(bucket.fullAt, now) + refillMs(numbers.burst, numbers.perMinute));
   return waitMs;
 }
 

@@ -15,9 +15,10 @@ const MAX_ENTRIES = 10_000;
 export interface RememberedRefusal {
   readonly cause: "rate" | "quota";
   readonly violated: number;
-  /** Epoch milliseconds at which the same POST would pass unheld. */
-  readonly passesAt: number;
+  /** When it was refused, and for how long, by the gate's clock; until when, by the object's. */
   readonly refusedAt: number;
+  readonly retryAfterMs: number;
+  readonly passesAt: number;
   readonly meters: readonly Meter[];
   readonly cost: number;
   /** Other terms make another refusal. */
@@ -45,7 +46,7 @@ export function recallRefusal(
 ): RememberedRefusal | undefined {
   const refusal = memo.get(keyOf(consumer, mask), now);
   if (!refusal || refusal.terms !== ask.terms || now < refusal.refusedAt) return undefined;
-  return ask.cost >= refusal.cost && now < refusal.passesAt - ask.maxWaitMs ? refusal : undefined;
+  return ask.cost >= refusal.cost && now < refusal.refusedAt + refusal.retryAfterMs - ask.maxWaitMs ? refusal : undefined;
 }
 
 function keyOf(consumer: string, mask: number): string {

@@ -20,7 +20,7 @@ export function waitForRepeat(
 ): number {
   const times = repeats.get(fingerprint)?.times;
   if (!times || times.length + calls <= allowed) return 0;
-  const recent = times.filter((time) => time + windowMs > now).toSorted((a, b) => a - b);
+  const recent = times.filter((time) => time + windowMs > now);
   const over = recent.length + calls - allowed;
   return over <= 0 ? 0 : recent[over - 1]! + windowMs - now;
 }
@@ -29,7 +29,9 @@ export function waitForRepeat(
 export function recordRepeat(repeats: Repeats, fingerprint: number, allowed: number, windowMs: number, due: number): void {
   const times = repeats.get(fingerprint)?.times ?? [];
   repeats.delete(fingerprint);
-  times.push(due);
+  // In the order in which they leave, which is not always the order in which they came: some are held.
+  const after = times.findIndex((time) => time > due);
+  times.splice(after < 0 ? times.length : after, 0, due);
   if (times.length > allowed) times.splice(0, times.length - allowed);
   repeats.set(fingerprint, { windowMs, times });
   if (repeats.size > MAX_FINGERPRINTS) {

@@ -6,7 +6,8 @@
  * refuse up to one chunk too many, or forget as much of the repeat windows, and nothing ever admits one too many.
  */
 
-import { type Account, takenSince } from "./account.ts";
+import type { Account } from "./account.ts";
+import { lastHeld, takenSince } from "./admissions.ts";
 import { refillMs } from "./bucket.ts";
 import { windowEmptyAt, type Window } from "./window.ts";
 
@@ -19,8 +20,8 @@ const CHUNK_SHARE = 1 / 8;
 export interface StoredAccount {
   readonly v: 1;
   readonly seenAt: number;
-  /** slot, fullAt, burst, perMinute */
-  readonly buckets: readonly (readonly [string, number, number, number])[];
+  /** slot, fullAt, burst, perMinute, heldUntil */
+  readonly buckets: readonly (readonly [string, number, number, number, number])[];
   /** slot, calls, per, period, count, then [first, last, count] of each cell */
   readonly windows: readonly (readonly [string, number, Window["per"], number, number, readonly (readonly [number, number, number])[]])[];
   /** fingerprint, window, then the times */
@@ -37,7 +38,10 @@ export interface Ahead {
   readonly windows: Map<string, { period: number; taken: number; until: number }>;
 }
 
-/** True when memory has handed out more than what is stored: the row must be written before the answer leaves. */
+/**
+ * True when what is stored does not cover memory: more has been handed out, or the numbers or the clock have changed. The row
+ * must then be written before the answer leaves, also when it is a refusal.
+ */
 export function isBeyond(account: Account, ahead: Ahead): boolean {
   // The stored times move with the clock too, once they are read again: what they cover is then no longer known.
   if (account.seenAt < ahead.seenAt) return true;
@@ -69,17 +73,21 @@ export function store(account: Account, now: number, latest?: number): { row: St
   };
 
   const aheadBuckets: Ahead["buckets"] = new Map();
-  const buckets: [string, number, number, number][] = [];
+  const buckets: [string, number, number, number, number][] = [];
   for (const [slot, { fullAt, burst, perMinute }] of account.buckets) {
-    const storedFullAt = fullAt + refillMs(chunk(slot, burst), perMinute);
+    const ahead = refillMs(chunk(slot, burst), perMinute);
+    const storedFullAt = fullAt + ahead;
+    // What is written off in advance may be held in advance: until the debt is down to a burst.
+    const heldUntil = Math.max(lastHeld(account, slot), ahead > 0 ? storedFullAt - refillMs(burst, perMinute) : 0);
     aheadBuckets.set(slot, { fullAt: storedFullAt, burst, perMinute });
-    if (storedFullAt > now) buckets.push([slot, storedFullAt, burst, perMinute]);
+    if (storedFullAt > now) buckets.push([slot, storedFullAt, burst, perMinute, heldUntil > now ? heldUntil : 0]);
   }
 
   const aheadWindows: Ahead["windows"] = new Map();
   const windows: StoredAccount["windows"][number][] = [];
   for (const [slot, window] of account.windows) {
-    const extra = Math.floor(chunk(slot, window.calls));
+    const isOver = windowEmptyAt(window, now) <= now;
+    const extra = isOver ? 0 : Math.floor(chunk(slot, window.calls));
     const cells = window.cells.map((cell): [number, number, number] => [cell.first, cell.last, cell.count]);
     const newest = cells.at(-1);
     if (newest && extra > 0) {
@@ -87,7 +95,7 @@ export function store(account: Account, now: number, latest?: number): { row: St
       newest[2] += extra;
     }
     aheadWindows.set(slot, { period: window.period, taken: window.taken + extra, until: newest?.[1] ?? 0 });
-    if (windowEmptyAt(window, now) <= now) continue;
+    if (isOver) continue;
     windows.push([slot, window.calls, window.per, window.period, newest ? 0 : window.count + extra, cells]);
   }
 
@@ -105,7 +113,7 @@ export function store(account: Account, now: number, latest?: number): { row: St
 /** Fills a new account from the row. */
 export function restore(account: Account, row: StoredAccount): void {
   account.seenAt = row.seenAt;
-  for (const [slot, fullAt, burst, perMinute] of row.buckets) account.buckets.set(slot, { fullAt, burst, perMinute });
+  for (const [slot, fullAt, burst, perMinute, heldUntil] of row.buckets) account.buckets.set(slot, { fullAt, burst, perMinute, heldUntil });
   for (const [slot, calls, per, period, count, cells] of row.windows) {
     account.windows.set(slot, {
       calls,

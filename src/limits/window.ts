@@ -131,9 +131,14 @@ export function readWindow(window: Window, now: number): { remaining: number; re
   return { remaining, resetMs: oldest ? Math.ceil(oldest.last + window.per - now) : window.per };
 }
 
-/** When the window has nothing left to remember. */
+/**
+ * When the window has nothing left to remember. A calendar period is remembered to its end, empty or not: a clock that goes
+ * back over its beginning must not find the period before it new.
+ */
 export function windowEmptyAt(window: Window, now: number): number {
-  if (window.per === "day" || window.per === "month") return window.count > 0 ? periodAt(window.per, Math.max(now, window.period)).end : 0;
+  if (window.per === "day" || window.per === "month") {
+    return window.period === 0 ? 0 : periodAt(window.per, Math.max(now, window.period)).end;
+  }
   const newest = window.cells.at(-1);
   return newest ? newest.last + window.per : 0;
 }

@@ -10,7 +10,7 @@ export type Post =
 
 /** @param read the body, when it has already been read to find out that this is MCP */
 export async function readPost(request: Request, read: Body | undefined): Promise<Post> {
-  if (!isJson(request.headers)) return bad(415, INVALID_REQUEST, "Send the message as application/json.");
+  if (!isPlainJson(request.headers)) return bad(415, INVALID_REQUEST, "Send the message as application/json, in UTF-8 and uncompressed.");
   const body = read ?? (await readBody(request));
   if (!body.ok) {
     return body.problem === "too-large"
@@ -23,8 +23,12 @@ export async function readPost(request: Request, read: Body | undefined): Promis
   return mismatch ? { ok: false, bad: mismatch } : { ok: true, envelope: parsed.envelope, body: body.bytes };
 }
 
-export function isJson(headers: Headers): boolean {
-  return /^application\/json\s*(;|$)/i.test(headers.get("content-type") ?? "");
+/** JSON that the gate reads as every origin does: no other type, charset or coding in which it could be something else. */
+function isPlainJson(headers: Headers): boolean {
+  const [type = "", ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");
+  const charset = parameters.map((parameter) => parameter.trim()).find((parameter) => parameter.startsWith("charset="));
+  const isUtf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
+  return type.trim() === "application/json" && isUtf8 && (headers.get("content-encoding") ?? "identity").toLowerCase() === "identity";
 }
 
 function bad(status: BadMessage["status"], code: BadMessage["code"], message: string): Post {

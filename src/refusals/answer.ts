@@ -24,10 +24,13 @@ const REFUSAL_META = "turnpike/refusal";
  * hands to the model as the tool's answer
  */
 export function refusalAnswer(refusal: Refusal, asked: Asked, asResult: boolean, now: number): Response {
-  const text = wordRefusal(refusal, now);
+  const text = wordRefusal(refusal);
   const problem = problemOf(refusal, text);
   const headers = new Headers({ "Cache-Control": "no-store", "Retry-After": String(Math.ceil(refusal.retryAfterMs / 1_000)) });
-  const fields = rateLimitFields(refusal.meters.map((metered) => withoutLaterReset(metered, refusal)), now);
+  const fields = rateLimitFields(
+    refusal.meters.map((metered) => withoutLaterReset(metered, refusal)),
+    now,
+  );
   if (fields) {
     headers.set("RateLimit-Policy", fields.policy);
     headers.set("RateLimit", fields.remaining);

@@ -14,6 +14,8 @@ export interface Refusal {
   /** The limits that refuse. */
   readonly violated: readonly Limit[];
   readonly retryAfterMs: number;
+  /** The same as a time, in epoch milliseconds. */
+  readonly passesAt: number;
   /** True where the time cannot be known. */
   readonly isEstimated: boolean;
   /** For a loop: how many identical calls were let through, and within what time. */

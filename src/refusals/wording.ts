@@ -10,8 +10,8 @@ import type { Refusal } from "./refusal.ts";
 /** Longer than this, an agent should not sleep: SDKs time out around a tool call after a minute. */
 export const LONG_WAIT_MS = 60_000;
 
-export function wordRefusal(refusal: Refusal, now: number): string {
-  return `${wordCause(refusal)} ${wordWayOn(refusal, now)}`;
+export function wordRefusal(refusal: Refusal): string {
+  return `${wordCause(refusal)} ${wordWayOn(refusal)}`;
 }
 
 function wordCause(refusal: Refusal): string {
@@ -31,11 +31,11 @@ function wordCause(refusal: Refusal): string {
   }
 }
 
-function wordWayOn(refusal: Refusal, now: number): string {
-  const { retryAfterMs, cause } = refusal;
+function wordWayOn(refusal: Refusal): string {
+  const { retryAfterMs, passesAt, cause } = refusal;
   const about = refusal.isEstimated ? "about " : "";
   if (retryAfterMs > LONG_WAIT_MS) {
-    const until = new Date(Math.ceil((now + retryAfterMs) / 1_000) * 1_000).toISOString().replace(".000Z", "Z");
+    const until = new Date(Math.ceil(passesAt / 1_000) * 1_000).toISOString().replace(".000Z", "Z");
     return `Do not wait for it: stop here and say that the limit holds until ${about}${until}.`;
   }
   const wait = `${about}${duration(retryAfterMs)}`;
