@@ -4,11 +4,12 @@ import { BoundedCache } from "./bounded-cache.ts";
 import { ApiKeys } from "./consumers/api-keys.ts";
 import { TermsBook } from "./consumers/terms-book.ts";
 import { Tokens } from "./consumers/tokens.ts";
-import { type Policy, type ResolvedPolicy, resolvePolicy } from "./define-policy.ts";
+import type { Policy } from "./define-policy.ts";
 import { Holds } from "./hold.ts";
 import type { Bucket } from "./limits/bucket.ts";
 import { createRefusalMemo, type RefusalMemo } from "./limits/refusal-memo.ts";
 import type { LogLine } from "./refusals/log.ts";
+import { type ResolvedPolicy, resolvePolicy } from "./resolve-policy.ts";
 import type { ConsumerNamespace } from "../durable-objects/ask-consumer.ts";
 
 /** The bindings and secrets of the Worker, as wrangler.toml has them. */

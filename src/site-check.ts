@@ -3,7 +3,7 @@
  * site must not drive a server through its visitor's browser, nor by a host name that was rebound to it.
  */
 
-import type { ResolvedPolicy } from "./define-policy.ts";
+import type { ResolvedPolicy } from "./resolve-policy.ts";
 
 const EXPOSED_HEADERS = "Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate, Mcp-Session-Id";
 const PREFLIGHT_MAX_AGE_S = "86400";

@@ -3,6 +3,7 @@
 import { hashKey, keyName } from "../consumers/api-keys.ts";
 import { createKeyRecord, type RecordStore } from "../consumers/key-records.ts";
 import type { Policy } from "../define-policy.ts";
+import { addressPlanOf } from "../resolve-policy.ts";
 import { bundleEmbeddedOrigin, bundleGate, loadPolicy, policyPath } from "./local/bundle.ts";
 import { checkOriginAnswers, checkPortIsFree, EMBEDDED_BINDING, recordsOf, runGate } from "./local/run-gate.ts";
 import { LocalState } from "./local/state.ts";
@@ -50,9 +51,7 @@ export async function startCommand(options: StartOptions): Promise<void> {
 
 /** Plans that are for keys: all but those that addresses are on. */
 function keyedPlans(policy: Policy): string[] {
-  const { addresses } = policy.identity ?? {};
-  const forAddresses = new Set<string | null>([addresses?.plan === undefined ? "anonymous" : addresses.plan]);
-  for (const shared of addresses?.shared ?? []) forAddresses.add(shared.plan);
+  const forAddresses = new Set([addressPlanOf(policy), ...(policy.identity?.addresses?.shared ?? []).map((shared) => shared.plan)]);
   return Object.keys(policy.plans).filter((plan) => !forAddresses.has(plan));
 }
 

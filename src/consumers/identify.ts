@@ -1,7 +1,7 @@
 /** Who is calling: an API key, a verified token, or an address, in this order. The first that applies decides. */
 
 import type { KVNamespace } from "@cloudflare/workers-types";
-import type { ResolvedPolicy } from "../define-policy.ts";
+import type { ResolvedPolicy } from "../resolve-policy.ts";
 import { addressConsumer, isInRange } from "./addresses.ts";
 import { type ApiKeys, KEY_PREFIX, type KeyRecord, parseKeyRecord } from "./api-keys.ts";
 import { type Caller, NO_METADATA } from "./caller.ts";

@@ -7,7 +7,7 @@
 import type { KVNamespace } from "@cloudflare/workers-types";
 import * as v from "valibot";
 import { BoundedCache } from "../bounded-cache.ts";
-import { type ResolvedPolicy, termsOf } from "../define-policy.ts";
+import { type ResolvedPolicy, termsOf } from "../resolve-policy.ts";
 import { type Plan, planOverrideSchema, planSchema } from "../limits/plan.ts";
 import type { Terms } from "../limits/terms.ts";
 import type { Caller } from "./caller.ts";

@@ -1,6 +1,6 @@
 /** To the origin and back: bytes and streams untouched, headers as an intermediary owes them (RFC 9110, 7.6). */
 
-import type { OriginTarget } from "../define-policy.ts";
+import type { OriginTarget } from "../resolve-policy.ts";
 
 /** Of one connection only. Names that `Connection` lists are dropped as well. */
 const HOP_BY_HOP = [

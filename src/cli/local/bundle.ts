@@ -3,7 +3,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { BuildOptions, Message } from "esbuild";
-import { type Policy, PolicyError, resolvePolicy } from "../../define-policy.ts";
+import { findProblems } from "../../check-policy.ts";
+import { type Policy, PolicyError } from "../../define-policy.ts";
 import { CliError, importOptional, modulePath } from "../package.ts";
 
 /** What differs between the policy file and the gate that runs here. */
@@ -36,12 +37,8 @@ export async function loadPolicy(path: string): Promise<Policy> {
   }
   if (policy === undefined)
     throw new CliError(`the policy file ${path} has no default export. End it with: export default definePolicy({ … })`);
-  try {
-    resolvePolicy(policy as Policy);
-  } catch (error) {
-    if (error instanceof PolicyError) throw new CliError(`${path}: ${error.message}`);
-    throw error;
-  }
+  const problems = findProblems(policy as Policy);
+  if (problems.length > 0) throw new CliError(`${path}: ${new PolicyError(problems).message}`);
   return policy as Policy;
 }
 

@@ -1,0 +1,88 @@
+/** A policy is checked as a whole when the Worker starts, and all that is wrong with it is told at once, each with its path. */
+
+import * as v from "valibot";
+import { parseRange } from "./consumers/addresses.ts";
+import { DEFAULT_ADDRESS_PLAN, type Policy } from "./define-policy.ts";
+import { planSchema } from "./limits/plan.ts";
+
+const path = v.pipe(v.string(), v.regex(/^\/[\w./-]*[\w-]$/, 'must be a path like "/mcp"'));
+const whole = v.pipe(v.number(), v.integer(), v.minValue(1));
+const choice = v.optional(v.picklist(["open", "closed"]));
+const originUrl = v.pipe(
+  v.string(),
+  v.check((text) => text === "same-host" || isHttpUrl(text), 'must be an http(s) URL, {service: "BINDING"} or "same-host"'),
+);
+const browserOrigin = v.pipe(
+  v.string(),
+  v.check((text) => isHttpUrl(text) && new URL(text).origin === text, 'must be an origin like "https://app.example.com"'),
+);
+const cidr = v.pipe(
+  v.string(),
+  v.check((text) => parseRange(text) !== null, 'must be a range like "192.0.2.0/24" or "2001:db8::/48"'),
+);
+const repeat = v.strictObject({
+  identical: v.optional(whole),
+  withinSeconds: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(86_400))),
+  mode: v.optional(v.picklist(["enforce", "observe"])),
+});
+const issuer = v.strictObject({
+  issuer: v.pipe(v.string(), v.minLength(1)),
+  audience: v.optional(v.union([v.string(), v.array(v.string())])),
+  jwksUrl: v.optional(v.pipe(v.string(), v.check(isHttpUrl, "must be an http(s) URL"))),
+  planClaim: v.optional(v.string()),
+  plan: v.string(),
+});
+
+const policySchema = v.strictObject({
+  origin: v.union([originUrl, v.strictObject({ service: v.string() })], 'must be an http(s) URL, {service: "BINDING"} or "same-host"'),
+  plans: v.pipe(
+    v.record(v.pipe(v.string(), v.regex(/^[\w.-]{1,40}$/, "a plan's name is 1 to 40 letters, digits, dots or dashes")), planSchema),
+    v.check((plans) => Object.keys(plans).length > 0, "must name at least one plan"),
+  ),
+  limitsFor: v.optional(v.function()),
+  identity: v.optional(
+    v.strictObject({
+      jwt: v.optional(v.array(issuer)),
+      addresses: v.optional(
+        v.strictObject({
+          plan: v.optional(v.nullable(v.string())),
+          shared: v.optional(v.array(v.strictObject({ range: cidr, plan: v.string() }))),
+        }),
+      ),
+    }),
+  ),
+  repeats: v.optional(v.strictObject({ ...repeat.entries, tools: v.optional(v.record(v.string(), v.union([v.literal(false), repeat]))) })),
+  handshake: v.optional(v.strictObject({ key: v.optional(whole), address: v.optional(whole) })),
+  whenUnavailable: v.optional(v.strictObject({ keys: choice, others: choice })),
+  mcpPaths: v.optional(v.pipe(v.array(path), v.minLength(1))),
+  prefix: v.optional(path),
+  allowedOrigins: v.optional(v.array(browserOrigin)),
+  allowedHosts: v.optional(v.array(v.string())),
+});
+
+/** Everything that is wrong, each with its path; empty for a good policy. */
+export function findProblems(policy: Policy): string[] {
+  const checked = v.safeParse(policySchema, policy);
+  const problems = (checked.issues ?? []).map((issue) => `${v.getDotPath(issue) ?? "policy"}: ${messageOf(issue)}`);
+  if (typeof policy !== "object" || policy === null || typeof policy.plans !== "object" || policy.plans === null) return problems;
+  const known = (plan: unknown, where: string): void => {
+    if (typeof plan !== "string" || Object.hasOwn(policy.plans, plan)) return;
+    problems.push(`${where}: there is no plan "${plan}" (there are: ${Object.keys(policy.plans).join(", ")})`);
+  };
+  const identity = policy.identity;
+  known(identity?.addresses?.plan === undefined ? DEFAULT_ADDRESS_PLAN : identity.addresses.plan, "identity.addresses.plan");
+  for (const [i, shared] of (identity?.addresses?.shared ?? []).entries()) known(shared.plan, `identity.addresses.shared.${i}.plan`);
+  for (const [i, jwt] of (identity?.jwt ?? []).entries()) known(jwt.plan, `identity.jwt.${i}.plan`);
+  return problems;
+}
+
+/** valibot's own words, except where it would print the whole value. */
+function messageOf(issue: v.BaseIssue<unknown>): string {
+  if (issue.type === "strict_object" && issue.expected === "never") return "unknown setting";
+  return issue.message;
+}
+
+function isHttpUrl(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  return url?.protocol === "https:" || url?.protocol === "http:";
+}

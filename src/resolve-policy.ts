@@ -1,0 +1,97 @@
+/** The policy with every default filled in and everything prepared, once, so that no call has to. */
+
+import { findProblems } from "./check-policy.ts";
+import { type AddressRange, parseRange } from "./consumers/addresses.ts";
+import { DEFAULT_ADDRESS_PLAN, type JwtIssuer, type Policy, PolicyError, type RepeatPolicy } from "./define-policy.ts";
+import type { Plan } from "./limits/plan.ts";
+import { createRepeatRules, type RepeatRule, type RepeatRules } from "./limits/price.ts";
+import { resolveTerms, type Terms } from "./limits/terms.ts";
+
+export type OriginTarget =
+  | { readonly kind: "url"; readonly url: URL }
+  | { readonly kind: "service"; readonly binding: string }
+  | { readonly kind: "same-host" };
+
+/** The policy with every default filled in, as the gate uses it. */
+export interface ResolvedPolicy {
+  readonly origin: OriginTarget;
+  readonly plans: ReadonlyMap<string, Plan>;
+  readonly limitsFor: Policy["limitsFor"];
+  readonly jwt: readonly JwtIssuer[];
+  readonly addressPlan: string | null;
+  readonly sharedRanges: readonly { readonly range: AddressRange; readonly plan: string }[];
+  readonly repeats: RepeatRules;
+  readonly handshakePerMinute: { readonly key: number; readonly address: number };
+  readonly whenUnavailable: { readonly keys: "open" | "closed"; readonly others: "open" | "closed" };
+  readonly mcpPaths: readonly string[];
+  readonly prefix: string;
+  readonly allowedOrigins: ReadonlySet<string>;
+  readonly allowedHosts: ReadonlySet<string> | null;
+}
+
+const DEFAULT_MCP_PATHS = ["/mcp", "/sse", "/message", "/messages"];
+const DEFAULT_IDENTICAL = 10;
+const DEFAULT_REPEAT_WINDOW_S = 60;
+const DEFAULT_HANDSHAKE_KEY = 60;
+/** mcp-remote alone sends 14 requests before its first list, and hosted clients share addresses. */
+const DEFAULT_HANDSHAKE_ADDRESS = 300;
+
+/** @throws PolicyError with everything that is wrong */
+export function resolvePolicy(policy: Policy): ResolvedPolicy {
+  const problems = findProblems(policy);
+  if (problems.length > 0) throw new PolicyError(problems);
+  const { identity, repeats } = policy;
+  const { tools = {}, ...general } = repeats ?? {};
+  return {
+    origin: resolveOrigin(policy.origin),
+    plans: new Map(Object.entries(policy.plans)),
+    limitsFor: policy.limitsFor,
+    jwt: identity?.jwt ?? [],
+    addressPlan: addressPlanOf(policy),
+    sharedRanges: (identity?.addresses?.shared ?? []).map(({ range, plan }) => ({ range: parseRange(range)!, plan })),
+    repeats: createRepeatRules(
+      repeatRule(general),
+      Object.fromEntries(
+        Object.entries(tools).map(([name, rule]) => [
+          name,
+          rule === false ? { exempt: true as const } : repeatRule({ ...general, ...rule }),
+        ]),
+      ),
+    ),
+    handshakePerMinute: {
+      key: policy.handshake?.key ?? DEFAULT_HANDSHAKE_KEY,
+      address: policy.handshake?.address ?? DEFAULT_HANDSHAKE_ADDRESS,
+    },
+    whenUnavailable: {
+      keys: policy.whenUnavailable?.keys ?? "open",
+      others: policy.whenUnavailable?.others ?? "closed",
+    },
+    mcpPaths: policy.mcpPaths ?? DEFAULT_MCP_PATHS,
+    prefix: policy.prefix ?? "/turnpike",
+    allowedOrigins: new Set(policy.allowedOrigins),
+    allowedHosts: policy.allowedHosts ? new Set(policy.allowedHosts) : null,
+  };
+}
+
+/** The terms of a plan as the policy file has it, or as `plan` overrides it. */
+export function termsOf(policy: ResolvedPolicy, name: string, plan: Plan, kind: "key" | "address"): Terms {
+  return resolveTerms(name, plan, { perMinute: policy.handshakePerMinute[kind] });
+}
+
+export function addressPlanOf(policy: Policy): string | null {
+  const plan = policy.identity?.addresses?.plan;
+  return plan === undefined ? DEFAULT_ADDRESS_PLAN : plan;
+}
+
+function repeatRule(rule: RepeatPolicy): RepeatRule {
+  return {
+    identical: rule.identical ?? DEFAULT_IDENTICAL,
+    windowMs: (rule.withinSeconds ?? DEFAULT_REPEAT_WINDOW_S) * 1_000,
+    mode: rule.mode ?? "enforce",
+  };
+}
+
+function resolveOrigin(origin: Policy["origin"]): OriginTarget {
+  if (typeof origin === "object") return { kind: "service", binding: origin.service };
+  return origin === "same-host" ? { kind: "same-host" } : { kind: "url", url: new URL(origin) };
+}
