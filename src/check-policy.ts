@@ -64,16 +64,27 @@ const policySchema = v.strictObject({
 export function findProblems(policy: Policy): string[] {
   const checked = v.safeParse(policySchema, policy);
   const problems = (checked.issues ?? []).map((issue) => `${v.getDotPath(issue) ?? "policy"}: ${messageOf(issue)}`);
-  if (typeof policy !== "object" || policy === null || typeof policy.plans !== "object" || policy.plans === null) return problems;
+  // The schema knows shapes. Names that must be those of plans are looked at here, wherever the shape lets them be found.
+  const { plans, identity } = asRecord(policy);
+  if (typeof plans !== "object" || plans === null) return problems;
   const known = (plan: unknown, where: string): void => {
-    if (typeof plan !== "string" || Object.hasOwn(policy.plans, plan)) return;
-    problems.push(`${where}: there is no plan "${plan}" (there are: ${Object.keys(policy.plans).join(", ")})`);
+    if (typeof plan !== "string" || Object.hasOwn(plans, plan)) return;
+    problems.push(`${where}: there is no plan "${plan}" (there are: ${Object.keys(plans).join(", ")})`);
   };
-  const identity = policy.identity;
-  known(identity?.addresses?.plan === undefined ? DEFAULT_ADDRESS_PLAN : identity.addresses.plan, "identity.addresses.plan");
-  for (const [i, shared] of (identity?.addresses?.shared ?? []).entries()) known(shared.plan, `identity.addresses.shared.${i}.plan`);
-  for (const [i, jwt] of (identity?.jwt ?? []).entries()) known(jwt.plan, `identity.jwt.${i}.plan`);
+  const { addresses, jwt } = asRecord(identity);
+  const { plan = DEFAULT_ADDRESS_PLAN, shared } = asRecord(addresses);
+  known(plan, "identity.addresses.plan");
+  for (const [i, range] of asList(shared)) known(asRecord(range)["plan"], `identity.addresses.shared.${i}.plan`);
+  for (const [i, issuer] of asList(jwt)) known(asRecord(issuer)["plan"], `identity.jwt.${i}.plan`);
   return problems;
+}
+
+function asRecord(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
+}
+
+function asList(value: unknown): readonly (readonly [number, unknown])[] {
+  return Array.isArray(value) ? [...value.entries()] : [];
 }
 
 /** valibot's own words, except where it would print the whole value. */

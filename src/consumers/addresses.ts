@@ -8,6 +8,7 @@ const IPV6_PREFIX_BITS = 64;
 
 /** @returns null for text that is no CIDR range */
 export function parseRange(text: string): AddressRange | null {
+  if (!isWritten(text.split("/")[0]!)) return null;
   try {
     return ipaddr.parseCIDR(text);
   } catch {
@@ -30,5 +31,10 @@ export function isInRange(text: string, range: AddressRange): boolean {
 }
 
 function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
-  return ipaddr.isValid(text) ? ipaddr.process(text) : null;
+  return isWritten(text) ? ipaddr.process(text) : null;
+}
+
+/** In full, that is: "10.1" is an address to some programs, and a typing error here. */
+function isWritten(text: string): boolean {
+  return ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text);
 }

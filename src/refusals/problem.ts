@@ -27,9 +27,16 @@ export function problemOf(refusal: Refusal, detail: string): Problem {
     cause: refusal.cause,
     limiter: "edge",
     plan: refusal.plan,
-    ...(refusal.lane === "work" ? { retryAfterMs: refusal.retryAfterMs } : { retryAfterSeconds: Math.ceil(refusal.retryAfterMs / 1_000) }),
+    ...(refusal.lane === "work" ? { retryAfterMs: refusal.retryAfterMs } : { retryAfterSeconds: harmlessSeconds(refusal.retryAfterMs) }),
     ...(refusal.isEstimated ? { estimated: true } : {}),
   };
+}
+
+/** Rounded up, and past the numbers that mcp-remote takes for the statuses of a server that is not there. */
+function harmlessSeconds(ms: number): number {
+  let seconds = Math.ceil(ms / 1_000);
+  while (/40[45]/.test(String(seconds))) seconds++;
+  return seconds;
 }
 
 function titleOf(cause: RefusalCause): string {
