@@ -3,11 +3,18 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
+    // Most of what the suites do is wait.
+    maxWorkers: 3,
     reporters: ["default", "./test/support/closing-line.ts"],
     projects: [
       {
         // Plain functions over plain data: no Worker, no network.
-        test: { name: "pure", environment: "node", testTimeout: 30_000, include: ["test/{limits,mcp,consumers,refusals,origin}/**/*.test.ts"] },
+        test: {
+          name: "pure",
+          environment: "node",
+          testTimeout: 30_000,
+          include: ["test/{limits,mcp,consumers,refusals,origin}/**/*.test.ts"],
+        },
       },
       {
         // Inside workerd: the consumer's object, with real storage, eviction and alarms.

@@ -76,11 +76,13 @@ async function hold(passage: Passage, pass: Pass): Promise<Response | null> {
 
 /** On to the origin, and its answer back as it streams. What the origin did not get is given back. */
 async function forward(passage: Passage, pass: Pass): Promise<Response> {
-  const { request, url, env, gate, requestId, body } = passage;
+  const { request, url, env, gate, requestId } = passage;
   const { method, signal } = request;
   const target = originUrl(gate.policy.origin, url, gate.policy.mcpPaths[0]!);
   const told = await consumerHeaders(pass, requestId, env.ORIGIN_SIGNING_SECRET, { method, url: target }, Date.now());
   const headers = forwardedHeaders(request.headers, pass.caller.consumedHeader, told);
+  // What is no POST has not been read, and is the origin's to make sense of.
+  const body = passage.body ?? request.body;
   let response: Response;
   try {
     response = await sendToOrigin(gate.policy.origin, target, { method, headers, body, signal }, env);

@@ -2,8 +2,6 @@
 
 import { IttyRouter, type IRequest } from "itty-router";
 import { adminKeys } from "./admin/keys.ts";
-import { KEY_PREFIX } from "./consumers/api-keys.ts";
-import { presentedKey } from "./consumers/identify.ts";
 import type { Gate, GateEnv } from "./gate.ts";
 import { passMcp } from "./gateway.ts";
 import { lookElsewhere } from "./mcp/elsewhere.ts";
@@ -59,10 +57,9 @@ async function passOther(request: Request, url: URL, env: GateEnv, ctx: Executio
   const look = await lookElsewhere(request);
   if (look.isMcp) return forOwnPages(gate, () => passMcp(request, url, env, ctx, gate, look.read))(request, url, env, ctx);
   const { origin, mcpPaths } = gate.policy;
-  // A key of ours never reaches the origin; other values of X-API-Key may be the origin's own here.
-  const presented = presentedKey(request.headers);
-  const consumed = presented?.key.startsWith(KEY_PREFIX) ? presented.header : null;
-  const headers = forwardedHeaders(request.headers, consumed, {});
+  const headers = forwardedHeaders(request.headers, null, {});
+  const upgrade = request.headers.get("upgrade");
+  if (upgrade !== null) headers.set("Upgrade", upgrade);
   const target = originUrl(origin, url, mcpPaths[0]!);
   try {
     return await sendToOrigin(origin, target, { method: request.method, headers, body: look.body, signal: request.signal }, env);

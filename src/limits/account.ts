@@ -4,7 +4,7 @@
  * argument. The object in durable-objects/consumer.ts is a thin shell around this file and stored-account.ts.
  */
 
-import { type Admission, forgetAdmissions, heldCalls, refundAdmission, rememberAdmission } from "./admissions.ts";
+import { type Admission, forgetAdmissions, forgetTaken, heldCalls, refundAdmission, rememberAdmission } from "./admissions.ts";
 import { type Bucket, createBucket, readBucket, refillMs, renumber, take, waitFor } from "./bucket.ts";
 import { type Charge, type Limit, type Meter, REPEAT_BIT, type Verdict } from "./limit.ts";
 import { type Repeats, recordRepeat, shiftRepeats, waitForRepeat } from "./repeats.ts";
@@ -139,7 +139,7 @@ function bucketOf(account: Account, limit: Limit & { kind: "rate" }, now: number
     account.buckets.set(limit.slot, bucket);
   } else if (bucket.burst !== limit.burst || bucket.perMinute !== limit.perMinute) {
     renumber(bucket, limit, now, heldCalls(account, limit.slot, now));
-    forgetAdmissions(account);
+    forgetTaken(account, limit.slot);
   }
   return bucket;
 }

@@ -21,7 +21,7 @@ export interface Admission {
   /** When it was asked for, and when it leaves. */
   readonly at: number;
   readonly due: number;
-  readonly taken: readonly Taken[];
+  taken: readonly Taken[];
 }
 
 /** To be called before the admission's tokens are taken. */
@@ -85,16 +85,20 @@ export function takenSince(account: Account, slot: string, since: number, ticket
   return sum;
 }
 
-/** When the times or the numbers that admissions were made with no longer hold. */
+/** When the times that admissions were made with no longer hold. */
 export function forgetAdmissions(account: Account): void {
-  for (const { due, taken } of account.admissions) {
-    for (const { limit } of taken) {
-      const bucket = account.buckets.get(limit.slot);
-      if (bucket) bucket.heldUntil = Math.max(bucket.heldUntil, due);
-    }
-  }
+  for (const slot of account.buckets.keys()) forgetTaken(account, slot);
   account.admissions.length = 0;
-  account.bases.clear();
+}
+
+/** When the numbers of a slot have changed: what was taken from it before cannot be given back any more. */
+export function forgetTaken(account: Account, slot: string): void {
+  const bucket = account.buckets.get(slot);
+  if (bucket) bucket.heldUntil = lastHeld(account, slot);
+  for (const admission of account.admissions) {
+    admission.taken = admission.taken.filter(({ limit }) => limit.slot !== slot);
+  }
+  account.bases.delete(slot);
 }
 
 function replay(account: Account, slot: string): void {

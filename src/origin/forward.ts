@@ -1,5 +1,6 @@
 /** To the origin and back: bytes and streams untouched, headers as an intermediary owes them (RFC 9110, 7.6). */
 
+import { KEY_PREFIX } from "../consumers/api-keys.ts";
 import type { OriginTarget } from "../resolve-policy.ts";
 
 /** Of one connection only. Names that `Connection` lists are dropped as well. */
@@ -13,10 +14,14 @@ const HOP_BY_HOP = [
   "trailer",
   "transfer-encoding",
 ];
+const OWN_BEARER = new RegExp(`^Bearer +${KEY_PREFIX}`, "i");
 /** Ours to set: what a client sends under these names is forged. */
 const OWN_PREFIX = "turnpike-";
 
-/** The request's headers without what must not travel on, with `added` on top. */
+/**
+ * The request's headers without what must not travel on, with `added` on top.
+ * @param consumed the header that told who is calling; a key of ours in any other is dropped all the same
+ */
 export function forwardedHeaders(incoming: Headers, consumed: string | null, added: Readonly<Record<string, string>>): Headers {
   const headers = new Headers(incoming);
   const connection = incoming.get("connection");
@@ -24,6 +29,8 @@ export function forwardedHeaders(incoming: Headers, consumed: string | null, add
   for (const name of HOP_BY_HOP) headers.delete(name);
   for (const name of incoming.keys()) if (name.startsWith(OWN_PREFIX)) headers.delete(name);
   if (consumed !== null) headers.delete(consumed);
+  if (OWN_BEARER.test(headers.get("authorization") ?? "")) headers.delete("authorization");
+  if (headers.get("x-api-key")?.startsWith(KEY_PREFIX)) headers.delete("x-api-key");
   for (const name in added) headers.set(name, added[name]!);
   return headers;
 }

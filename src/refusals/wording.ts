@@ -46,10 +46,16 @@ function wordWayOn(refusal: Refusal): string {
 export function wordLimit(limit: Limit): string {
   if (limit.kind === "rate") {
     return limit.burst === limit.perMinute
-      ? `${limit.burst} calls a minute`
-      : `${limit.burst} calls at once, refilled at ${limit.perMinute} a minute`;
+      ? `${calls(limit.burst)} a minute`
+      : `${calls(limit.burst)} at once, refilled at ${limit.perMinute} a minute`;
   }
-  return typeof limit.per === "number" ? `${limit.calls} calls in any ${duration(limit.per)}` : `${limit.calls} calls a ${limit.per} (UTC)`;
+  return typeof limit.per === "number"
+    ? `${calls(limit.calls)} in any ${duration(limit.per)}`
+    : `${calls(limit.calls)} a ${limit.per} (UTC)`;
+}
+
+function calls(count: number): string {
+  return count === 1 ? "1 call" : `${count} calls`;
 }
 
 /** Whole units, rounded up: "1 second", "90 seconds", "15 minutes", "2 hours", "7 days". */

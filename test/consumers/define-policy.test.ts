@@ -1,0 +1,128 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { definePolicy, PolicyError, type Policy } from "../../src/define-policy.ts";
+import { resolvePolicy } from "../../src/resolve-policy.ts";
+
+const GOOD = definePolicy({
+  origin: "https://mcp.example.com/mcp",
+  plans: { anonymous: { rate: 10 }, pro: { rate: { perMinute: 60, burst: 90 } } },
+});
+
+function problemsOf(policy: unknown): readonly string[] {
+  try {
+    resolvePolicy(policy as Policy);
+  } catch (error) {
+    if (error instanceof PolicyError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+/** The path that a problem begins with. */
+function pathsOf(policy: unknown): string[] {
+  return problemsOf(policy).map((problem) => problem.slice(0, problem.indexOf(": ")));
+}
+
+describe("a policy", () => {
+  test("that is good has every default filled in", () => {
+    const resolved = resolvePolicy(GOOD);
+    expect(resolved).toMatchObject({
+      addressPlan: "anonymous",
+      handshakePerMinute: { key: 60, address: 300 },
+      whenUnavailable: { keys: "open", others: "closed" },
+      mcpPaths: ["/mcp", "/sse", "/message", "/messages"],
+      prefix: "/turnpike",
+      allowedHosts: null,
+    });
+    expect(resolved.repeats.general).toEqual({ identical: 10, windowMs: 60_000, mode: "enforce" });
+  });
+
+  test("that is wrong in many places is told all of them together, each with its path", () => {
+    const wrong = {
+      origin: "ftp://mcp.example.com",
+      plans: {
+        anonymous: { rate: 0 },
+        pro: { rate: { perMinute: 60, brust: 90 }, quotas: { daily: { calls: 5, per: "fortnight" } }, maxWaitSeconds: 31 },
+      },
+      identity: {
+        jwt: [{ issuer: "https://issuer.example", jwksUrl: "nowhere", plan: "gold" }],
+        addresses: { plan: "none", shared: [{ range: "192.0.2.0/33", plan: "silver" }] },
+      },
+      repeats: { identical: 0, tools: { "get_*": true } },
+      mcpPaths: ["mcp"],
+      allowedOrigins: ["https://app.example.com/"],
+      whenUnavailable: { keys: "ajar" },
+      limits: 7,
+    };
+    expect(pathsOf(wrong).toSorted()).toEqual(
+      [
+        "allowedOrigins.0",
+        "identity.addresses.plan",
+        "identity.addresses.shared.0.plan",
+        "identity.addresses.shared.0.range",
+        "identity.jwt.0.jwksUrl",
+        "identity.jwt.0.plan",
+        "limits",
+        "mcpPaths.0",
+        "origin",
+        "plans.anonymous.rate",
+        "plans.pro.maxWaitSeconds",
+        "plans.pro.quotas.daily.per",
+        "plans.pro.rate",
+        "repeats.identical",
+        "repeats.tools.get_*",
+        "whenUnavailable.keys",
+      ].toSorted(),
+    );
+    expect(() => resolvePolicy(wrong as unknown as Policy)).toThrow("The policy has 16 errors:\n  ");
+  });
+
+  test("that names a plan which is not there is told which there are", () => {
+    expect(problemsOf({ ...GOOD, plans: { pro: { rate: 1 } } })).toEqual([
+      'identity.addresses.plan: there is no plan "anonymous" (there are: pro)',
+    ]);
+    expect(problemsOf({ ...GOOD, plans: { pro: { rate: 1 } }, identity: { addresses: { plan: null } } })).toEqual([]);
+  });
+
+  test.each<[string, unknown]>([
+    ["nothing", undefined],
+    ["null", null],
+    ["a text", "policy"],
+    ["a list", []],
+    ["no plans", { origin: "same-host" }],
+    ["an empty set of plans", { origin: "same-host", plans: {}, identity: { addresses: { plan: null } } }],
+    ["a plan that is null", { ...GOOD, plans: { anonymous: null } }],
+    ["issuers that are no list", { ...GOOD, identity: { jwt: { issuer: "https://issuer.example", plan: "pro" } } }],
+    ["an issuer that is null", { ...GOOD, identity: { jwt: [null] } }],
+    ["shared ranges that are a text", { ...GOOD, identity: { addresses: { shared: "192.0.2.0/24" } } }],
+    ["a shared range that is null", { ...GOOD, identity: { addresses: { shared: [null] } } }],
+    ["repeats that are null", { ...GOOD, repeats: null }],
+  ])("that is %s is told so as a policy error, not as a crash", (_what, policy) => {
+    expect(problemsOf(policy).length).toBeGreaterThan(0);
+  });
+
+  test("of any other shape is told so as a policy error, or is good", () => {
+    const anything = fc.anything({ maxDepth: 3 });
+    const identity = fc.record(
+      { jwt: anything, addresses: fc.record({ plan: anything, shared: anything }, { requiredKeys: [] }) },
+      { requiredKeys: [] },
+    );
+    const fields = fc.record(
+      {
+        origin: anything,
+        plans: anything,
+        identity: fc.oneof(anything, identity),
+        repeats: anything,
+        mcpPaths: anything,
+        allowedOrigins: anything,
+      },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(fields, (changes) => {
+        expect(Array.isArray(problemsOf({ ...GOOD, ...changes }))).toBe(true);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});

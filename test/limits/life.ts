@@ -1,0 +1,106 @@
+/**
+ * A consumer's object without the object: the account, its row, and what the shell around them promises (durable-objects/
+ * consumer.ts): the row is written before an answer leaves whenever memory is beyond it, and exactly when it has been quiet.
+ */
+
+import { type Account, ask, createAccount, refund } from "../../src/limits/account.ts";
+import type { Charge, Limit, Verdict } from "../../src/limits/limit.ts";
+import { type Ahead, isBeyond, restore, store, type StoredAccount } from "../../src/limits/stored-account.ts";
+
+export interface Disk {
+  row: StoredAccount | null;
+  writes: number;
+}
+
+export function createDisk(): Disk {
+  return { row: null, writes: 0 };
+}
+
+let instances = 0;
+/** Far enough apart for the tickets of two instances never to meet. */
+const TICKETS_APART = 1_000_000;
+
+export class Instance {
+  readonly account: Account;
+  /** A newer instance has taken over: what this one would write goes nowhere. */
+  isSuperseded = false;
+  readonly #disk: Disk;
+  #ahead: Ahead;
+  #isDirty = false;
+
+  constructor(disk: Disk) {
+    this.#disk = disk;
+    this.account = createAccount(++instances * TICKETS_APART);
+    if (disk.row) restore(this.account, structuredClone(disk.row));
+    this.#ahead = store(this.account, 0).ahead;
+  }
+
+  /** @returns null when the answer could not leave, because what it hands out could not be written */
+  ask(limits: readonly Limit[], charges: readonly Charge[], maxWaitMs: number, now: number): Verdict | null {
+    const verdict = ask(this.account, limits, charges, maxWaitMs, now);
+    if (isBeyond(this.account, this.#ahead)) {
+      if (this.isSuperseded) return null;
+      this.#write(now, verdict.kind === "admit" ? verdict.ticket : undefined);
+    } else if (verdict.kind === "admit") {
+      this.#isDirty = true;
+    }
+    return verdict;
+  }
+
+  /** @returns whether anything was given back */
+  refund(ticket: number, now: number): boolean {
+    const before = this.account.admissions.length;
+    refund(this.account, ticket, now);
+    this.#isDirty = true;
+    return this.account.admissions.length < before;
+  }
+
+  /** What would start from the row if this instance were gone. */
+  afterCrash(): Instance {
+    return new Instance(structuredClone(this.#disk));
+  }
+
+  /** What the timer does after some quiet seconds. */
+  flush(now: number): void {
+    if (this.#isDirty && !this.isSuperseded) this.#write(now);
+  }
+
+  #write(now: number, latest?: number): void {
+    const { row, ahead } = store(this.account, now, latest);
+    this.#disk.row = structuredClone(row);
+    this.#disk.writes++;
+    this.#ahead = ahead;
+    this.#isDirty = !ahead.isExact;
+  }
+}
+
+export function rateLimit(numbers: {
+  burst: number;
+  perMinute: number;
+  slot?: string;
+  mode?: "enforce" | "observe";
+}): Limit & { kind: "rate" } {
+  const { burst, perMinute, slot = "rate", mode = "enforce" } = numbers;
+  return { kind: "rate", slot, name: slot, burst, perMinute, mode };
+}
+
+export function quotaLimit(numbers: {
+  calls: number;
+  per: "day" | "month" | number;
+  mode?: "enforce" | "observe";
+}): Limit & { kind: "quota" } {
+  const { calls, per, mode = "enforce" } = numbers;
+  return { kind: "quota", slot: `quota:${per}`, name: `per-${per}`, calls, per, mode };
+}
+
+/** One call that falls under the limits whose bits are set. */
+export function charge(limits: number, cost = 1, repeat?: { fingerprint: number; allowed: number; windowMs: number }): Charge {
+  return {
+    limits,
+    cost,
+    fingerprint: repeat?.fingerprint ?? 0,
+    repeatsAllowed: repeat?.allowed ?? 0,
+    repeatWindowMs: repeat?.windowMs ?? 0,
+    repeatMode: "enforce",
+  };
+}

@@ -1,0 +1,191 @@
+/**
+ * Invariant 1: by the object's clock, the tokens falling due in any interval t are at most burst + rate × t, and no window
+ * ever holds more than its number. Over random lives, looked at over every pair of calls. Calls that were given back are
+ * not counted: the origin never had them.
+ */
+
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  type Admitted,
+  aClockStep,
+  aCrash,
+  anAskOfTheOld,
+  anEviction,
+  aPlanChange,
+  aRefund,
+  aSuccession,
+  life,
+  live,
+  type LivedLife,
+  planNumbers,
+  REPEAT,
+  SLIDING_MS,
+} from "./life-log.ts";
+
+const MINUTE_MS = 60_000;
+/** See TIME_TOLERANCE_MS in src/limits/bucket.ts. */
+const SLACK_MS = 0.2;
+
+/** The most tokens that were due too early for a bucket over any interval; not above 0 when the promise holds. */
+function worstExcess({ admitted, inForce }: LivedLife, slot: string): number {
+  const calls = admitted.filter((one) => !one.isRefunded && one.units.has(slot)).toSorted((a, b) => a.due - b.due);
+  const changes = inForce.filter((entry) => entry.slot === slot);
+  const refilledAt = refill(calls, changes, slot);
+  let worst = -Infinity;
+  for (let i = 0; i < calls.length; i++) {
+    let tokens = 0;
+    let burst = numbersAt(changes, calls[i]!.due).burst;
+    for (let j = i; j < calls.length; j++) {
+      const call = calls[j]!;
+      tokens += call.units.get(slot)!;
+      burst = Math.max(burst, numbersOf(call, slot).burst, numbersAt(changes, call.due).burst);
+      for (const change of changes) if (change.from > calls[i]!.due && change.from <= call.due) burst = Math.max(burst, change.burst);
+      worst = Math.max(worst, tokens - burst - (refilledAt[j]! - refilledAt[i]!));
+    }
+  }
+  return worst;
+}
+
+function numbersOf({ plan }: Admitted, slot: string): { burst: number; perMinute: number } {
+  return slot === "rate" ? plan : { burst: plan.handshake, perMinute: plan.handshake };
+}
+
+function numbersAt(changes: LivedLife["inForce"], at: number): { burst: number; perMinute: number } {
+  return changes.findLast((change) => change.from <= at) ?? changes[0]!;
+}
+
+/** What the rates in force have refilled by each call's due time. A held call was promised at the rate it was admitted at. */
+function refill(calls: readonly Admitted[], changes: LivedLife["inForce"], slot: string): number[] {
+  const times = [...new Set([...changes.map((change) => change.from), ...calls.flatMap((call) => [call.at, call.due])])].toSorted(
+    (a, b) => a - b,
+  );
+  const held = calls.filter((call) => call.due > call.at);
+  const refilled = new Map<number, number>();
+  let tokens = 0;
+  for (const [i, time] of times.entries()) {
+    refilled.set(time, tokens);
+    const next = times[i + 1];
+    if (next === undefined) break;
+    let { perMinute } = numbersAt(changes, time);
+    for (const call of held) if (call.at <= time && call.due >= next) perMinute = Math.max(perMinute, numbersOf(call, slot).perMinute);
+    tokens += ((next - time) * perMinute) / MINUTE_MS;
+  }
+  return calls.map((call) => refilled.get(call.due)!);
+}
+
+function expectNeverTooMany(lived: LivedLife): void {
+  for (const slot of ["rate", "handshake"]) {
+    const slack = (SLACK_MS * Math.max(0, ...lived.inForce.map((entry) => entry.perMinute))) / MINUTE_MS + 1e-6;
+    expect(worstExcess(lived, slot)).toBeLessThanOrEqual(slack);
+  }
+  const counted = lived.admitted.filter((one) => !one.isRefunded);
+  expectWindows(counted);
+  expectDays(counted);
+}
+
+function expectWindows(admitted: readonly Admitted[]): void {
+  const calls = admitted.filter((one) => one.units.has(`quota:${SLIDING_MS}`));
+  for (const first of calls) {
+    const within = calls.filter((one) => one.due >= first.due && one.due < first.due + SLIDING_MS);
+    const units = within.reduce((sum, one) => sum + one.units.get(`quota:${SLIDING_MS}`)!, 0);
+    // `admitted` is in the order of asking: the last one was let in with all the others known.
+    expect(units).toBeLessThanOrEqual(within.at(-1)!.plan.sliding);
+  }
+}
+
+function expectDays(admitted: readonly Admitted[]): void {
+  const days = new Map<number, number>();
+  for (const { day, units, plan } of admitted) {
+    if (day === 0) continue;
+    days.set(day, (days.get(day) ?? 0) + units.get("quota:day")!);
+    expect(days.get(day)).toBeLessThanOrEqual(plan.daily);
+  }
+}
+
+function expectRepeats({ admitted }: LivedLife): void {
+  for (const fingerprint of [1, 2]) {
+    const dues = admitted.flatMap((one) => one.fingerprints.filter((print) => print === fingerprint).map(() => one.due));
+    for (const first of dues) {
+      expect(dues.filter((due) => due >= first && due < first + REPEAT.windowMs).length).toBeLessThanOrEqual(REPEAT.allowed);
+    }
+  }
+}
+
+const plan = fc.tuple(planNumbers);
+const plans = fc.tuple(planNumbers, planNumbers, planNumbers);
+
+describe("never too many, whatever happens", () => {
+  test("calls, batches, holds and naps", () => {
+    fc.assert(
+      fc.property(plan, life(), (numbers, steps) => {
+        const lived = live(numbers, steps);
+        expectNeverTooMany(lived);
+        expectRepeats(lived);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("refunds of admitted and of held calls", () => {
+    fc.assert(
+      fc.property(plan, life(aRefund), (numbers, steps) => {
+        const lived = live(numbers, steps);
+        expectNeverTooMany(lived);
+        expectRepeats(lived);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("crashes and evictions at any point", () => {
+    fc.assert(
+      fc.property(plan, life(aCrash, anEviction, aRefund), (numbers, steps) => expectNeverTooMany(live(numbers, steps))),
+      {
+        numRuns: 700,
+      },
+    );
+  });
+
+  test("a superseded instance that goes on answering without being able to write", () => {
+    fc.assert(
+      fc.property(plan, life(aSuccession, anAskOfTheOld, anAskOfTheOld, aRefund), (numbers, steps) =>
+        expectNeverTooMany(live(numbers, steps)),
+      ),
+      {
+        numRuns: 700,
+      },
+    );
+  });
+
+  test("raises and cuts of every number", () => {
+    fc.assert(
+      fc.property(plans, life(aPlanChange, aRefund), (numbers, steps) => {
+        const lived = live(numbers, steps);
+        expectNeverTooMany(lived);
+        expectRepeats(lived);
+      }),
+      { numRuns: 700 },
+    );
+  });
+
+  test("a clock that steps back and forward", () => {
+    fc.assert(
+      fc.property(plan, life(aClockStep, aRefund), (numbers, steps) => {
+        const lived = live(numbers, steps);
+        expectNeverTooMany(lived);
+        expectRepeats(lived);
+      }),
+      { numRuns: 700 },
+    );
+  });
+
+  test("all of it together", () => {
+    fc.assert(
+      fc.property(plans, life(aPlanChange, aClockStep, aCrash, anEviction, aRefund), (numbers, steps) =>
+        expectNeverTooMany(live(numbers, steps)),
+      ),
+      { numRuns: 700 },
+    );
+  });
+});

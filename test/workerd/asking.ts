@@ -1,0 +1,51 @@
+/** Asking a consumer's object the way the gate does, without the gate. */
+
+import { env } from "cloudflare:workers";
+import { type Answer, decodeAnswer, encodeQuestion } from "../../durable-objects/consumer-rpc.ts";
+import type { Limit } from "../../src/limits/limit.ts";
+
+export type ConsumerStub = ReturnType<typeof env.CONSUMERS.getByName>;
+
+let names = 0;
+
+/** A name that no other test has used. */
+export function newName(): string {
+  return `key:test-${++names}-${crypto.randomUUID()}`;
+}
+
+export function rate(burst: number, perMinute = burst): Limit {
+  return { kind: "rate", slot: "rate", name: "test", burst, perMinute, mode: "enforce" };
+}
+
+export interface AskOptions {
+  readonly limits?: readonly Limit[];
+  readonly calls?: number;
+  readonly maxWaitMs?: number;
+  readonly keyId?: string;
+  readonly keyVersion?: number;
+}
+
+/** One POST with some calls, each of which falls under all the limits. */
+export async function askFor(stub: ConsumerStub, options: AskOptions = {}): Promise<Answer> {
+  const { limits = [rate(30)], calls = 1, maxWaitMs = 0, keyId = "", keyVersion = 0 } = options;
+  const charge = {
+    limits: (1 << limits.length) - 1,
+    cost: 1,
+    fingerprint: 0,
+    repeatsAllowed: 0,
+    repeatWindowMs: 0,
+    repeatMode: "enforce" as const,
+  };
+  const question = encodeQuestion({ keyId, keyVersion, maxWaitMs, charges: Array.from({ length: calls }, () => charge) });
+  return decodeAnswer(await stub.ask(JSON.stringify(limits), question));
+}
+
+/** Asks many times at once. Those that get no answer are left out. */
+export async function askAtOnce(times: number, ask: () => Promise<Answer>): Promise<Answer[]> {
+  const answers = await Promise.allSettled(Array.from({ length: times }, ask));
+  return answers.flatMap((settled) => (settled.status === "fulfilled" ? [settled.value] : []));
+}
+
+export function admittedIn(answers: readonly Answer[]): number {
+  return answers.filter((answer) => answer.kind === "admit").length;
+}

@@ -1,0 +1,6 @@
+declare namespace Cloudflare {
+  interface Env {
+    readonly KEYS: KVNamespace;
+    readonly CONSUMERS: DurableObjectNamespace<import("../../durable-objects/consumer.ts").Consumer>;
+  }
+}
