@@ -12,7 +12,7 @@ import { holdKey } from "./hold.ts";
 import type { Body } from "./mcp/body.ts";
 import { readPost } from "./mcp/read-post.ts";
 import { consumerHeaders } from "./origin/consumer-headers.ts";
-import { forwardedHeaders, originUrl, sendToOrigin } from "./origin/forward.ts";
+import { forwardedHeaders, originAddress, sendToOrigin } from "./origin/forward.ts";
 import type { Passage } from "./passage.ts";
 import { refusalAnswer } from "./refusals/answer.ts";
 import { badMessageAnswer, goneAnswer, originUnreachableAnswer, strangerAnswer } from "./refusals/gate-errors.ts";
@@ -78,14 +78,14 @@ async function hold(passage: Passage, pass: Pass): Promise<Response | null> {
 async function forward(passage: Passage, pass: Pass): Promise<Response> {
   const { request, url, env, gate, requestId } = passage;
   const { method, signal } = request;
-  const target = originUrl(gate.policy.origin, url, gate.policy.mcpPaths[0]!);
-  const told = await consumerHeaders(pass, requestId, env.ORIGIN_SIGNING_SECRET, { method, url: target }, Date.now());
+  const address = originAddress(gate.policy.origin, url, gate.policy.mcpPaths[0]!);
+  const told = await consumerHeaders(pass, requestId, env.ORIGIN_SIGNING_SECRET, { method, path: address.path }, Date.now());
   const headers = forwardedHeaders(request.headers, pass.caller.consumedHeader, told);
   // What is no POST has not been read, and is the origin's to make sense of.
   const body = passage.body ?? request.body;
   let response: Response;
   try {
-    response = await sendToOrigin(gate.policy.origin, target, { method, headers, body, signal }, env);
+    response = await sendToOrigin(gate.policy.origin, address.url, { method, headers, body, signal }, env);
   } catch (error) {
     if (signal.aborted) return goneAnswer(passage);
     giveBack(passage, pass);

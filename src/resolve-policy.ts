@@ -8,7 +8,8 @@ import { createRepeatRules, type RepeatRule, type RepeatRules } from "./limits/p
 import { resolveTerms, type Terms } from "./limits/terms.ts";
 
 export type OriginTarget =
-  | { readonly kind: "url"; readonly url: URL }
+  /** The parts of the URL, taken apart once. */
+  | { readonly kind: "url"; readonly origin: string; readonly path: string; readonly search: string }
   | { readonly kind: "service"; readonly binding: string }
   | { readonly kind: "same-host" };
 
@@ -93,5 +94,7 @@ function repeatRule(rule: RepeatPolicy): RepeatRule {
 
 function resolveOrigin(origin: Policy["origin"]): OriginTarget {
   if (typeof origin === "object") return { kind: "service", binding: origin.service };
-  return origin === "same-host" ? { kind: "same-host" } : { kind: "url", url: new URL(origin) };
+  if (origin === "same-host") return { kind: "same-host" };
+  const url = new URL(origin);
+  return { kind: "url", origin: url.origin, path: url.pathname, search: url.search };
 }

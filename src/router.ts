@@ -5,7 +5,7 @@ import { adminKeys } from "./admin/keys.ts";
 import type { Gate, GateEnv } from "./gate.ts";
 import { passMcp } from "./gateway.ts";
 import { lookElsewhere } from "./mcp/elsewhere.ts";
-import { forwardedHeaders, originUrl, sendToOrigin } from "./origin/forward.ts";
+import { forwardedHeaders, originAddress, sendToOrigin } from "./origin/forward.ts";
 import { NOBODY } from "./refusals/answer.ts";
 import { faultAnswer, foreignAnswer, notFoundAnswer, originUnreachableAnswer } from "./refusals/gate-errors.ts";
 import { checkPage, isOwnHost, preflightAnswer, withCors } from "./site-check.ts";
@@ -26,10 +26,13 @@ export function createRouter(gate: Gate): (request: Request, env: GateEnv, ctx: 
   for (const path of policy.mcpPaths) router.all(path, mcp);
   router.all("*", (request, url, env, ctx) => passOther(request, url, env, ctx, gate));
 
+  const mcpPaths = new Set(policy.mcpPaths);
   return async (request, env, ctx) => {
     const url = new URL(request.url);
     if (!isOwnHost(url, policy)) return foreignAnswer("host");
     try {
+      // Nearly every request is one of these: they need no pattern matched.
+      if (mcpPaths.has(url.pathname)) return await mcp(request, url, env, ctx);
       return await router.fetch(request, url, env, ctx);
     } catch (error) {
       // A fault of the gate's own. The log says what it was; the answer does not.
@@ -60,9 +63,9 @@ async function passOther(request: Request, url: URL, env: GateEnv, ctx: Executio
   const headers = forwardedHeaders(request.headers, null, {});
   const upgrade = request.headers.get("upgrade");
   if (upgrade !== null) headers.set("Upgrade", upgrade);
-  const target = originUrl(origin, url, mcpPaths[0]!);
+  const address = originAddress(origin, url, mcpPaths[0]!);
   try {
-    return await sendToOrigin(origin, target, { method: request.method, headers, body: look.body, signal: request.signal }, env);
+    return await sendToOrigin(origin, address.url, { method: request.method, headers, body: look.body, signal: request.signal }, env);
   } catch (error) {
     const requestId = crypto.randomUUID();
     gate.log({ event: "origin-unreachable", problem: String(error), requestId });

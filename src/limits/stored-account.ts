@@ -75,7 +75,9 @@ export function store(account: Account, now: number, latest?: number): { row: St
   const aheadBuckets: Ahead["buckets"] = new Map();
   const buckets: [string, number, number, number, number][] = [];
   for (const [slot, { fullAt, burst, perMinute }] of account.buckets) {
-    const ahead = refillMs(chunk(slot, burst), perMinute);
+    // In time: a bucket that refills as fast as it is used stands still in tokens, and moves with the clock all the same.
+    const units = chunk(slot, burst);
+    const ahead = units === 0 ? 0 : Math.min(CHUNK_MS + refillMs(units, perMinute), refillMs(burst * CHUNK_SHARE, perMinute));
     const storedFullAt = fullAt + ahead;
     // What is written off in advance may be held in advance: until the debt is down to a burst.
     const heldUntil = Math.max(lastHeld(account, slot), ahead > 0 ? storedFullAt - refillMs(burst, perMinute) : 0);

@@ -53,7 +53,7 @@ export function scanEnvelope(text: string): ScanProblem | null {
       case COLON: {
         const frame = depth <= frames.length ? frames[depth - 1] : undefined;
         if (!frame?.keys || !lastString) break;
-        const key = JSON.parse(text.slice(lastString[0], lastString[1])) as string;
+        const key = readKey(text, lastString[0], lastString[1]);
         if (frame.keys.has(key)) return { kind: "duplicate-key", key };
         frame.keys.add(key);
         frame.key = key;
@@ -74,6 +74,12 @@ export function scanEnvelope(text: string): ScanProblem | null {
     }
   }
   return null;
+}
+
+/** @param start of the opening quote; `end` is behind the closing one */
+function readKey(text: string, start: number, end: number): string {
+  const plain = text.slice(start + 1, end - 1);
+  return plain.includes("\\") ? (JSON.parse(text.slice(start, end)) as string) : plain;
 }
 
 function openFrame(parent: Frame | undefined, isObject: boolean): Frame {

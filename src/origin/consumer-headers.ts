@@ -10,14 +10,14 @@ const encoder = new TextEncoder();
 let imported: { readonly secret: string; readonly key: Promise<CryptoKey> } | undefined;
 
 /**
- * @param request as the origin gets it: its method and URL, of which the path is signed
+ * @param request as the origin gets it
  * @param nowMs epoch milliseconds; the signature carries whole seconds
  */
 export async function consumerHeaders(
   { caller, terms: { plan } }: { readonly caller: Caller; readonly terms: Terms },
   requestId: string,
   secret: string | undefined,
-  request: { readonly method: string; readonly url: string },
+  request: { readonly method: string; readonly path: string },
   nowMs: number,
 ): Promise<Record<string, string>> {
   const consumer = headerSafe(caller.id);
@@ -28,7 +28,7 @@ export async function consumerHeaders(
   };
   if (secret) {
     const time = Math.floor(nowMs / 1_000);
-    const signed = [time, requestId, consumer, plan, request.method, new URL(request.url).pathname].join("\n");
+    const signed = [time, requestId, consumer, plan, request.method, request.path].join("\n");
     headers["Turnpike-Signature"] = `t=${time},v1=${await sign(secret, signed)}`;
   }
   return headers;

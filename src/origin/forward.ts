@@ -4,7 +4,7 @@ import { KEY_PREFIX } from "../consumers/api-keys.ts";
 import type { OriginTarget } from "../resolve-policy.ts";
 
 /** Of one connection only. Names that `Connection` lists are dropped as well. */
-const HOP_BY_HOP = [
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
   "proxy-authenticate",
@@ -13,7 +13,7 @@ const HOP_BY_HOP = [
   "te",
   "trailer",
   "transfer-encoding",
-];
+]);
 const OWN_BEARER = new RegExp(`^Bearer +${KEY_PREFIX}`, "i");
 /** Ours to set: what a client sends under these names is forged. */
 const OWN_PREFIX = "turnpike-";
@@ -24,26 +24,31 @@ const OWN_PREFIX = "turnpike-";
  */
 export function forwardedHeaders(incoming: Headers, consumed: string | null, added: Readonly<Record<string, string>>): Headers {
   const headers = new Headers(incoming);
+  for (const name of incoming.keys()) {
+    if (name === consumed || HOP_BY_HOP.has(name) || name.startsWith(OWN_PREFIX)) headers.delete(name);
+  }
   const connection = incoming.get("connection");
   if (connection !== null) for (const name of connection.split(",")) removeToken(headers, name.trim());
-  for (const name of HOP_BY_HOP) headers.delete(name);
-  for (const name of incoming.keys()) if (name.startsWith(OWN_PREFIX)) headers.delete(name);
-  if (consumed !== null) headers.delete(consumed);
-  if (OWN_BEARER.test(headers.get("authorization") ?? "")) headers.delete("authorization");
-  if (headers.get("x-api-key")?.startsWith(KEY_PREFIX)) headers.delete("x-api-key");
+  if (consumed !== "authorization" && OWN_BEARER.test(incoming.get("authorization") ?? "")) headers.delete("authorization");
+  if (consumed !== "x-api-key" && incoming.get("x-api-key")?.startsWith(KEY_PREFIX)) headers.delete("x-api-key");
   for (const name in added) headers.set(name, added[name]!);
   return headers;
+}
+
+export interface OriginAddress {
+  readonly url: string;
+  readonly path: string;
 }
 
 /**
  * Where a request goes. The path of the origin's URL stands for the gate's first MCP path; every other path is the same
  * on both sides.
  */
-export function originUrl(target: OriginTarget, requestUrl: URL, mcpPath: string): string {
-  if (target.kind !== "url") return requestUrl.href;
-  const { url } = target;
-  const path = requestUrl.pathname === mcpPath && url.pathname !== "/" ? url.pathname : requestUrl.pathname;
-  return url.origin + path + (requestUrl.search || (path === url.pathname ? url.search : ""));
+export function originAddress(target: OriginTarget, requestUrl: URL, mcpPath: string): OriginAddress {
+  const { pathname, search } = requestUrl;
+  if (target.kind !== "url") return { url: requestUrl.href, path: pathname };
+  const path = pathname === mcpPath && target.path !== "/" ? target.path : pathname;
+  return { url: target.origin + path + (search || (path === target.path ? target.search : "")), path };
 }
 
 /** Sends on. Redirects are the client's to follow, and a client that leaves takes the request with it. */

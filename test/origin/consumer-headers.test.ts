@@ -7,7 +7,7 @@ import { consumerHeaders } from "../../src/origin/consumer-headers.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 21, 12, 0, 0, 789);
 const REQUEST_ID = "0b0f6a52-3f0c-4c3e-9d3c-3f3b7a1c0d5e";
-const REQUEST = { method: "POST", url: "https://mcp.example.com/api/mcp?x=1" };
+const REQUEST = { method: "POST", path: "/api/mcp" };
 
 function passOf(id: string) {
   const caller: Caller = { id, kind: "key", plan: "pro", keyId: "", keyVersion: 0, metadata: NO_METADATA, consumedHeader: null };

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { OriginTarget } from "../../src/resolve-policy.ts";
-import { forwardedHeaders, originUrl } from "../../src/origin/forward.ts";
+import { forwardedHeaders, originAddress } from "../../src/origin/forward.ts";
 
 const HOP_BY_HOP = [
   "Connection",
@@ -15,7 +15,8 @@ const HOP_BY_HOP = [
 ];
 
 function to(url: string): OriginTarget {
-  return { kind: "url", url: new URL(url) };
+  const { origin, pathname, search } = new URL(url);
+  return { kind: "url", origin, path: pathname, search };
 }
 
 describe("the headers that travel on", () => {
@@ -71,13 +72,13 @@ describe("where a request goes", () => {
     ["https://mcp.example.com/mcp", "//evil.example/x", "https://mcp.example.com//evil.example/x"],
     ["https://mcp.example.com/mcp", "/a%2Fb/../c?q=%20", "https://mcp.example.com/c?q=%20"],
   ])("with the origin %s, %s goes to %s", (origin, path, expected) => {
-    expect(originUrl(to(origin), new URL(`https://gate.example${path}`), "/mcp")).toBe(expected);
+    expect(originAddress(to(origin), new URL(`https://gate.example${path}`), "/mcp").url).toBe(expected);
   });
 
   test("never leaves the origin's host, whatever the path", () => {
     fc.assert(
       fc.property(fc.webPath(), fc.webQueryParameters(), (path, query) => {
-        const url = originUrl(to("https://mcp.example.com/mcp"), new URL(`https://gate.example/${path}?${query}`), "/mcp");
+        const { url } = originAddress(to("https://mcp.example.com/mcp"), new URL(`https://gate.example/${path}?${query}`), "/mcp");
         expect(new URL(url).origin).toBe("https://mcp.example.com");
       }),
       { numRuns: 300 },
@@ -86,7 +87,7 @@ describe("where a request goes", () => {
 
   test("stays as it is for a service binding and for the same host", () => {
     const url = new URL("https://gate.example/mcp?x=1");
-    expect(originUrl({ kind: "service", binding: "ORIGIN" }, url, "/mcp")).toBe(url.href);
-    expect(originUrl({ kind: "same-host" }, url, "/mcp")).toBe(url.href);
+    expect(originAddress({ kind: "service", binding: "ORIGIN" }, url, "/mcp")).toEqual({ url: url.href, path: url.pathname });
+    expect(originAddress({ kind: "same-host" }, url, "/mcp")).toEqual({ url: url.href, path: url.pathname });
   });
 });
