@@ -13,26 +13,29 @@ const ASK_WITHIN_MS = 2_000;
 const RETRY = { maxRetries: 1, timeoutMs: 1_000 };
 
 /** @returns null when the object did not answer in time, or with an error */
-export async function askConsumer(
+export function askConsumer(
   namespace: ConsumerNamespace,
   consumer: string,
   limitsText: string,
   question: Question,
 ): Promise<Answer | null> {
-  let timer: number | null = null;
-  const tooLate = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), ASK_WITHIN_MS);
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(null), ASK_WITHIN_MS);
+    const end = (answer: Answer | null): void => {
+      clearTimeout(timer);
+      resolve(answer);
+    };
+    try {
+      // A fresh stub for each question: one that has seen an error may stay broken.
+      const asked = namespace.getByName(consumer, { retry: RETRY }).ask(limitsText, encodeQuestion(question));
+      asked.then(
+        (text) => end(decodeAnswer(text)),
+        () => end(null),
+      );
+    } catch {
+      end(null);
+    }
   });
-  try {
-    // A fresh stub for each question: one that has seen an error may stay broken.
-    const answer = namespace.getByName(consumer, { retry: RETRY }).ask(limitsText, encodeQuestion(question));
-    const text = await Promise.race([answer, tooLate]);
-    return text === null ? null : decodeAnswer(text);
-  } catch {
-    return null;
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** A newer record of a key than KV tells, or null when there is none or the object cannot be asked. */

@@ -25,6 +25,7 @@ export function decodeLimits(text: string): Limit[] {
 
 const MODES: readonly Mode[] = ["enforce", "observe"];
 const CAUSES: readonly Cause[] = ["rate", "quota", "repeat"];
+const QUESTION_FIELDS = 3;
 const CHARGE_FIELDS = 6;
 
 export function encodeQuestion(question: Question): string {
@@ -43,19 +44,20 @@ export function encodeQuestion(question: Question): string {
 }
 
 export function decodeQuestion(text: string): Question {
-  const [keyId, keyVersion, maxWaitMs, ...rest] = JSON.parse(text) as [string, ...number[]];
+  const flat = JSON.parse(text) as [string, ...number[]];
+  const numbers = flat as readonly unknown[] as readonly number[];
   const charges: Charge[] = [];
-  for (let i = 0; i < rest.length; i += CHARGE_FIELDS) {
+  for (let i = QUESTION_FIELDS; i < flat.length; i += CHARGE_FIELDS) {
     charges.push({
-      limits: rest[i]!,
-      cost: rest[i + 1]!,
-      fingerprint: rest[i + 2]!,
-      repeatsAllowed: rest[i + 3]!,
-      repeatWindowMs: rest[i + 4]!,
-      repeatMode: MODES[rest[i + 5]!]!,
+      limits: numbers[i]!,
+      cost: numbers[i + 1]!,
+      fingerprint: numbers[i + 2]!,
+      repeatsAllowed: numbers[i + 3]!,
+      repeatWindowMs: numbers[i + 4]!,
+      repeatMode: MODES[numbers[i + 5]!]!,
     });
   }
-  return { keyId, keyVersion: keyVersion!, maxWaitMs: maxWaitMs!, charges };
+  return { keyId: flat[0], keyVersion: numbers[1]!, maxWaitMs: numbers[2]!, charges };
 }
 
 const ADMIT = 0;
@@ -66,17 +68,11 @@ const STALE = 3;
 export function encodeAnswer(answer: Answer): string {
   switch (answer.kind) {
     case "admit":
-      return JSON.stringify([ADMIT, answer.waitMs, answer.ticket, answer.observed, ...flatMeters(answer.meters)]);
-    case "refuse":
-      return JSON.stringify([
-        REFUSE,
-        CAUSES.indexOf(answer.cause),
-        answer.violated,
-        answer.retryAfterMs,
-        answer.passesAt,
-        answer.observed,
-        ...flatMeters(answer.meters),
-      ]);
+      return encodeMetered([ADMIT, answer.waitMs, answer.ticket, answer.observed], answer.meters);
+    case "refuse": {
+      const { cause, violated, retryAfterMs, passesAt, observed, meters } = answer;
+      return encodeMetered([REFUSE, CAUSES.indexOf(cause), violated, retryAfterMs, passesAt, observed], meters);
+    }
     case "impossible":
       return JSON.stringify([IMPOSSIBLE, answer.violated]);
     case "stale":
@@ -85,32 +81,32 @@ export function encodeAnswer(answer: Answer): string {
 }
 
 export function decodeAnswer(text: string): Answer {
-  const [kind, ...fields] = JSON.parse(text) as [number, ...(number | string)[]];
-  if (kind === STALE) return { kind: "stale", record: String(fields[0]) };
-  const numbers = fields as number[];
-  if (kind === IMPOSSIBLE) return { kind: "impossible", violated: numbers[0]! };
-  if (kind === REFUSE) {
-    const [cause, violated, retryAfterMs, passesAt, observed, ...meters] = numbers;
+  const fields = JSON.parse(text) as readonly (number | string)[];
+  if (fields[0] === STALE) return { kind: "stale", record: String(fields[1]) };
+  const numbers = fields as readonly number[];
+  if (numbers[0] === IMPOSSIBLE) return { kind: "impossible", violated: numbers[1]! };
+  if (numbers[0] === REFUSE) {
     return {
       kind: "refuse",
-      cause: CAUSES[cause!]!,
-      violated: violated!,
-      retryAfterMs: retryAfterMs!,
-      passesAt: passesAt!,
-      observed: observed!,
-      meters: metersFrom(meters),
+      cause: CAUSES[numbers[1]!]!,
+      violated: numbers[2]!,
+      retryAfterMs: numbers[3]!,
+      passesAt: numbers[4]!,
+      observed: numbers[5]!,
+      meters: decodeMeters(numbers, 6),
     };
   }
-  const [waitMs, ticket, observed, ...meters] = numbers;
-  return { kind: "admit", waitMs: waitMs!, ticket: ticket!, observed: observed!, meters: metersFrom(meters) };
+  return { kind: "admit", waitMs: numbers[1]!, ticket: numbers[2]!, observed: numbers[3]!, meters: decodeMeters(numbers, 4) };
 }
 
-function flatMeters(meters: readonly Meter[]): number[] {
-  return meters.flatMap((meter) => [meter.remaining, meter.resetMs]);
+/** @param flat the fields before the meters; they are added to it */
+function encodeMetered(flat: number[], meters: readonly Meter[]): string {
+  for (const { remaining, resetMs } of meters) flat.push(remaining, resetMs);
+  return JSON.stringify(flat);
 }
 
-function metersFrom(numbers: readonly number[]): Meter[] {
+function decodeMeters(numbers: readonly number[], from: number): Meter[] {
   const meters: Meter[] = [];
-  for (let i = 0; i + 1 < numbers.length; i += 2) meters.push({ remaining: numbers[i]!, resetMs: numbers[i + 1]! });
+  for (let i = from; i < numbers.length; i += 2) meters.push({ remaining: numbers[i]!, resetMs: numbers[i + 1]! });
   return meters;
 }

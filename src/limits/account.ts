@@ -47,7 +47,8 @@ export function createAccount(firstTicket: number): Account {
 export function ask(account: Account, limits: readonly Limit[], charges: readonly Charge[], maxWaitMs: number, now: number): Verdict {
   keepUpWithClock(account, now);
   const costs = costPerLimit(limits, charges);
-  const asked = charges.reduce((mask, charge) => mask | charge.limits, 0);
+  let asked = 0;
+  for (const charge of charges) asked |= charge.limits;
 
   const impossible = impossibleLimits(limits, costs) | impossibleRepeats(charges);
   if (impossible) return { kind: "impossible", violated: impossible };
@@ -60,7 +61,8 @@ export function ask(account: Account, limits: readonly Limit[], charges: readonl
   let windowWaitMs = 0;
   let violated = 0;
   let waiting = 0;
-  for (const [i, limit] of limits.entries()) {
+  for (let i = 0; i < limits.length; i++) {
+    const limit = limits[i]!;
     const cost = costs[i]!;
     if (cost === 0) continue;
     if (limit.kind === "rate") {
@@ -155,16 +157,19 @@ function windowOf(account: Account, limit: Limit & { kind: "quota" }): Window {
 }
 
 function costPerLimit(limits: readonly Limit[], charges: readonly Charge[]): number[] {
-  return limits.map((_, i) => {
+  const costs: number[] = [];
+  for (let i = 0; i < limits.length; i++) {
     let cost = 0;
     for (const charge of charges) if (charge.limits & (1 << i)) cost += charge.cost;
-    return cost;
-  });
+    costs.push(cost);
+  }
+  return costs;
 }
 
 function impossibleLimits(limits: readonly Limit[], costs: readonly number[]): number {
   let mask = 0;
-  for (const [i, limit] of limits.entries()) {
+  for (let i = 0; i < limits.length; i++) {
+    const limit = limits[i]!;
     const most = limit.kind === "rate" ? limit.burst : limit.calls;
     if (limit.mode === "enforce" && costs[i]! > most) mask |= 1 << i;
   }
@@ -215,7 +220,10 @@ function takeAll(
   { ticket, at, due }: { ticket: number; at: number; due: number },
 ): void {
   // An observed limit that would have refused takes nothing, as a refusal takes nothing.
-  const taken = limits.flatMap((limit, i) => (costs[i]! > 0 && !(observed & (1 << i)) ? [{ limit, cost: costs[i]! }] : []));
+  const taken: { limit: Limit; cost: number }[] = [];
+  for (let i = 0; i < limits.length; i++) {
+    if (costs[i]! > 0 && !(observed & (1 << i))) taken.push({ limit: limits[i]!, cost: costs[i]! });
+  }
   rememberAdmission(account, { ticket, at, due, taken });
   for (const { limit, cost } of taken) {
     if (limit.kind === "rate") take(bucketOf(account, limit, at), cost, due);
@@ -226,8 +234,9 @@ function takeAll(
 /** @param costs when the POST was refused: the reset of each bucket is then when this POST would pass it */
 function readMeters(account: Account, limits: readonly Limit[], asked: number, now: number, costs?: readonly number[]): Meter[] {
   const meters: Meter[] = [];
-  for (const [i, limit] of limits.entries()) {
+  for (let i = 0; i < limits.length; i++) {
     if (!(asked & (1 << i))) continue;
+    const limit = limits[i]!;
     if (limit.kind === "quota") {
       meters.push(readWindow(windowOf(account, limit), now));
       continue;
