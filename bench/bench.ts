@@ -1,0 +1,12 @@
+/** What all measurements of one run share. */
+
+import type { BuiltWorkers } from "./build-workers.ts";
+
+export interface Bench {
+  readonly tempDir: string;
+  readonly workers: BuiltWorkers;
+  /** The MCP endpoint behind every gate. */
+  readonly originUrl: string;
+  /** Progress, on stderr. */
+  readonly say: (what: string) => void;
+}
