@@ -1,11 +1,10 @@
 /** The Workers of a run. The gate is bundled by wrangler: what is measured is what `wrangler deploy` would upload. */
 
-import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { build } from "esbuild";
+import { outputOf } from "./child.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const HAND_WRITTEN = ["bare", "pass-through", "floor", "key-records"] as const;
@@ -21,7 +20,7 @@ export interface BuiltWorkers {
 }
 
 export async function buildWorkers(tempDir: string): Promise<BuiltWorkers> {
-  const entryPoints = HAND_WRITTEN.map((name) => entryOf(name));
+  const entryPoints = HAND_WRITTEN.map((name) => join(ROOT, entryOf(name)));
   await build({
     entryPoints,
     outdir: tempDir,
@@ -38,7 +37,7 @@ export async function buildWorkers(tempDir: string): Promise<BuiltWorkers> {
 }
 
 function entryOf(name: WorkerName): string {
-  return join(ROOT, "bench", "workers", `${name}.ts`);
+  return join("bench", "workers", `${name}.ts`);
 }
 
 /** The Worker that an operator deploys, with the default policy. */
@@ -48,7 +47,16 @@ export function bundleProduct(tempDir: string): Promise<string> {
 
 /** @returns the path of the one file that would be uploaded */
 async function bundle(entry: string, outDir: string): Promise<string> {
-  await promisify(execFile)("npx", ["wrangler", "deploy", entry, "--dry-run", "--outdir", outDir], { cwd: ROOT });
+  await outputOf("npx", [
+    "wrangler",
+    "deploy",
+    join(ROOT, entry),
+    "--config",
+    join(ROOT, "wrangler.toml"),
+    "--dry-run",
+    "--outdir",
+    outDir,
+  ]);
   return join(outDir, `${basename(entry, ".ts")}.js`);
 }
 

@@ -1,10 +1,9 @@
 /** The cases side by side: in each round a fresh process for each, and turns of a quarter of a second for all of them. */
 
-import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import type { Bench } from "./bench.ts";
 import { type Case, type CaseId, CASES } from "./cases.ts";
+import { outputOf } from "./child.ts";
 import type { Load, Measured } from "./load.ts";
 import { LATENCY_V8_FLAGS, startWorkerd } from "./workerd.ts";
 
@@ -45,7 +44,7 @@ async function measureRound(bench: Bench, cases: readonly Case[], connections: n
     turns: Math.max(1, Math.round((seconds * 1_000) / TURN_MS)),
     turnMs: TURN_MS,
   };
-  const { stdout } = await promisify(execFile)(process.execPath, [LOAD, JSON.stringify(load)]);
+  const printed = await outputOf(process.execPath, [LOAD, JSON.stringify(load)]);
   await Promise.all(gates.map((gate) => gate.stop()));
-  return JSON.parse(stdout) as Measured[];
+  return JSON.parse(printed) as Measured[];
 }

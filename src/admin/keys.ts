@@ -108,7 +108,7 @@ function answer(status: number, body: unknown): Response {
 }
 
 function problem(status: number, title: string, detail: string, headers: Record<string, string> = {}): Response {
-  return problemAnswer(status, detail, plainProblem(status, title, detail), new Headers(headers), NOBODY);
+  return problemAnswer(status, detail, plainProblem(status, title, detail), headers, NOBODY);
 }
 
 async function jsonOf(request: Request): Promise<unknown> {

@@ -25,10 +25,13 @@ export async function readPost(request: Request, read: Body | undefined): Promis
 
 /** JSON that the gate reads as every origin does: no other type, charset or coding in which it could be something else. */
 function isPlainJson(headers: Headers): boolean {
-  const [type = "", ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");
+  if ((headers.get("content-encoding") ?? "identity").toLowerCase() !== "identity") return false;
+  const contentType = (headers.get("content-type") ?? "").toLowerCase();
+  if (contentType === "application/json") return true;
+  const [type = "", ...parameters] = contentType.split(";");
   const charset = parameters.map((parameter) => parameter.trim()).find((parameter) => parameter.startsWith("charset="));
   const isUtf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
-  return type.trim() === "application/json" && isUtf8 && (headers.get("content-encoding") ?? "identity").toLowerCase() === "identity";
+  return type.trim() === "application/json" && isUtf8;
 }
 
 function bad(status: BadMessage["status"], code: BadMessage["code"], message: string): Post {

@@ -17,6 +17,9 @@ export interface Asked {
 /** For an answer to a request that is no JSON-RPC, or whose sender is not known. */
 export const NOBODY: Asked = { messages: [], isBatch: false, accept: null };
 
+/** Plain: a `Headers` is made once, by the response. */
+type AnswerHeaders = Readonly<Record<string, string>>;
+
 const REFUSAL_META = "turnpike/refusal";
 
 /**
@@ -26,14 +29,14 @@ const REFUSAL_META = "turnpike/refusal";
 export function refusalAnswer(refusal: Refusal, asked: Asked, asResult: boolean, now: number): Response {
   const text = wordRefusal(refusal);
   const problem = problemOf(refusal, text);
-  const headers = new Headers({ "Cache-Control": "no-store", "Retry-After": String(Math.ceil(refusal.retryAfterMs / 1_000)) });
+  const headers: Record<string, string> = { "Retry-After": String(Math.ceil(refusal.retryAfterMs / 1_000)) };
   const fields = rateLimitFields(
     refusal.meters.map((metered) => withoutLaterReset(metered, refusal)),
     now,
   );
   if (fields) {
-    headers.set("RateLimit-Policy", fields.policy);
-    headers.set("RateLimit", fields.remaining);
+    headers["RateLimit-Policy"] = fields.policy;
+    headers["RateLimit"] = fields.remaining;
   }
   const isAllToolCalls = asked.messages.every((message) => message.kind === "request" && message.method === "tools/call");
   if (asResult && asked.messages.length > 0 && isAllToolCalls) {
@@ -54,12 +57,10 @@ export function refusalAnswer(refusal: Refusal, asked: Asked, asResult: boolean,
  * problem's.
  * @param code the JSON-RPC error code: the HTTP status, where the specification has none of its own
  */
-export function problemAnswer(code: number, message: string, problem: Problem, headers: Headers, asked: Asked): Response {
+export function problemAnswer(code: number, message: string, problem: Problem, headers: AnswerHeaders, asked: Asked): Response {
   const { status } = problem;
-  headers.set("Cache-Control", "no-store");
   if (asked.messages.length === 0 || prefersProblem(asked.accept)) {
-    headers.set("Content-Type", "application/problem+json");
-    return new Response(JSON.stringify(problem), { status, headers });
+    return ownAnswer(status, "application/problem+json", problem, headers);
   }
   const error = { code, message, data: problem };
   return jsonRpcAnswer(status, headers, asked, (id) => ({ jsonrpc: "2.0", ...(id === undefined ? {} : { id }), error }));
@@ -75,12 +76,16 @@ function withoutLaterReset({ limit, meter }: MeteredLimit, { violated }: Refusal
   return { limit, meter: violated.includes(limit) ? meter : { ...meter, resetMs: 0 } };
 }
 
-function jsonRpcAnswer(status: number, headers: Headers, asked: Asked, answer: (id: RequestId | undefined) => unknown): Response {
+function jsonRpcAnswer(status: number, headers: AnswerHeaders, asked: Asked, answer: (id: RequestId | undefined) => unknown): Response {
   const ids = asked.messages.flatMap((message) => (message.kind === "request" ? [message.id] : []));
   // Nothing in the POST has an id to answer to: an error without one, as for a message that could not be read.
   const body = asked.isBatch && ids.length > 0 ? ids.map(answer) : answer(ids[0]);
-  headers.set("Content-Type", "application/json");
-  return new Response(JSON.stringify(body), { status, headers });
+  return ownAnswer(status, "application/json", body, headers);
+}
+
+function ownAnswer(status: number, type: string, body: unknown, headers: AnswerHeaders): Response {
+  const all = { "Content-Type": type, "Cache-Control": "no-store", ...headers };
+  return new Response(JSON.stringify(body), { status, headers: all });
 }
 
 function prefersProblem(accept: string | null): boolean {

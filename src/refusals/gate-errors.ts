@@ -15,48 +15,42 @@ export function badMessageAnswer(bad: BadMessage, accept: string | null): Respon
   const problem = plainProblem(bad.status, title, bad.message);
   // An id that could not be read is left out: MCP 2026-07-28 allows no null.
   const message = bad.id === undefined ? { kind: "response" as const } : { kind: "request" as const, id: bad.id, method: "", params: {} };
-  return problemAnswer(bad.code, bad.message, problem, new Headers(), { messages: [message], isBatch: false, accept });
+  return problemAnswer(bad.code, bad.message, problem, {}, { messages: [message], isBatch: false, accept });
 }
 
 /** @param violated the limits that can never give as much at once; none when it is the repeat window */
 export function impossibleAnswer(plan: string, violated: readonly Limit[], asked: Asked): Response {
   const what = violated.length === 0 ? "more identical calls than may pass in one window" : violated.map(wordLimit).join("; ");
   const detail = `This request asks for more than can ever pass at once (${what}). Waiting will not help: send it in smaller parts.`;
-  return problemAnswer(
-    INVALID_REQUEST,
-    detail,
-    plainProblem(400, "More than the plan can give at once", detail, { plan }),
-    new Headers(),
-    asked,
-  );
+  return problemAnswer(INVALID_REQUEST, detail, plainProblem(400, "More than the plan can give at once", detail, { plan }), {}, asked);
 }
 
 export function unknownPlanAnswer(plan: string, asked: Asked): Response {
   const detail = `The operator of this gate has put you on the plan "${plan}", which is not defined. Nothing was charged. Please tell the operator.`;
-  return problemAnswer(503, detail, plainProblem(503, "Plan not defined", detail), new Headers(), asked);
+  return problemAnswer(503, detail, plainProblem(503, "Plan not defined", detail), {}, asked);
 }
 
 export function originUnreachableAnswer(requestId: string, asked: Asked): Response {
   const detail = "The MCP server behind this gate cannot be reached. The gate itself works, and nothing was charged; try again later.";
   const extensions = { cause: "origin", limiter: "origin", instance: `urn:uuid:${requestId}` };
-  return problemAnswer(502, detail, plainProblem(502, "Origin unreachable", detail, extensions), new Headers(), asked);
+  return problemAnswer(502, detail, plainProblem(502, "Origin unreachable", detail, extensions), {}, asked);
 }
 
 /** To a client that has left nobody listens; one that has cancelled ignores the answer, which must be one all the same. */
 export function goneAnswer(asked: Asked): Response {
   const detail = "Cancelled while it was held at the gate: the origin never had it, and nothing was charged.";
-  return problemAnswer(CLIENT_CLOSED_REQUEST, detail, plainProblem(CLIENT_CLOSED_REQUEST, "Cancelled", detail), new Headers(), asked);
+  return problemAnswer(CLIENT_CLOSED_REQUEST, detail, plainProblem(CLIENT_CLOSED_REQUEST, "Cancelled", detail), {}, asked);
 }
 
 export function notFoundAnswer(path: string): Response {
   const detail = `The gate has no endpoint ${path}.`;
-  return problemAnswer(404, detail, plainProblem(404, "No such endpoint", detail), new Headers(), NOBODY);
+  return problemAnswer(404, detail, plainProblem(404, "No such endpoint", detail), {}, NOBODY);
 }
 
 /** A fault of the gate's own says nothing of what it was: that is in the log. */
 export function faultAnswer(): Response {
   const detail = "The gate in front of this server has failed. The operator's log says more; try again later.";
-  return problemAnswer(500, detail, plainProblem(500, "The gate failed", detail), new Headers(), NOBODY);
+  return problemAnswer(500, detail, plainProblem(500, "The gate failed", detail), {}, NOBODY);
 }
 
 export function foreignAnswer(what: "host" | "origin"): Response {
@@ -64,7 +58,7 @@ export function foreignAnswer(what: "host" | "origin"): Response {
     what === "host"
       ? ["Foreign host", "Requests for this host name are not served here. The operator can list it under `allowedHosts`."]
       : ["Foreign origin", "Pages of this site may not call this server. The operator can list it under `allowedOrigins`."];
-  return problemAnswer(403, detail, plainProblem(403, title, detail), new Headers(), NOBODY);
+  return problemAnswer(403, detail, plainProblem(403, title, detail), {}, NOBODY);
 }
 
 const STRANGERS: Readonly<Record<Exclude<Stranger, "issuer-unavailable" | "keys-unavailable">, readonly [title: string, detail: string]>> =
@@ -90,15 +84,15 @@ export function strangerAnswer(why: Stranger, retryAfterMs: number | null): Resp
   if (why === "issuer-unavailable" || why === "keys-unavailable") {
     const what = why === "keys-unavailable" ? "API key" : "bearer token";
     const detail = `Your ${what} cannot be checked at the moment. Nothing is known to be wrong with it: try again in a few seconds.`;
-    const headers = new Headers({ "Retry-After": String(UNAVAILABLE_RETRY_S) });
+    const headers = { "Retry-After": String(UNAVAILABLE_RETRY_S) };
     return problemAnswer(503, detail, plainProblem(503, "Caller cannot be checked", detail), headers, NOBODY);
   }
   const [title, detail] = STRANGERS[why];
   if (retryAfterMs !== null) {
     const slow = `${detail} There were too many such attempts from your address: wait ${duration(retryAfterMs)} before the next.`;
-    const headers = new Headers({ "Retry-After": String(Math.ceil(retryAfterMs / 1_000)) });
+    const headers = { "Retry-After": String(Math.ceil(retryAfterMs / 1_000)) };
     return problemAnswer(429, slow, plainProblem(429, "Too many attempts", slow, { retryAfterMs }), headers, NOBODY);
   }
   const challenge = why === "invalid-token" ? 'Bearer error="invalid_token"' : "Bearer";
-  return problemAnswer(401, detail, plainProblem(401, title, detail), new Headers({ "WWW-Authenticate": challenge }), NOBODY);
+  return problemAnswer(401, detail, plainProblem(401, title, detail), { "WWW-Authenticate": challenge }, NOBODY);
 }

@@ -24,7 +24,10 @@ function descendants(pid: number): string[] {
     .trim()
     .split("\n")
     .map((row) => row.trim().split(/\s+/));
-  const below = (parent: string): string[] => rows.flatMap(([child, of]) => (of === parent ? [child!, ...below(child!)] : []));
+  const below = (parent: string): string[] => {
+    const children = rows.filter(([, of]) => of === parent).map(([child]) => child!);
+    return children.concat(children.flatMap(below));
+  };
   return below(String(pid));
 }
 
