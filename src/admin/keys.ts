@@ -11,6 +11,7 @@ import {
   listKeyRecords,
   type NewKey,
   type RecordStore,
+  recordsIn,
   type StoredKey,
 } from "../consumers/key-records.ts";
 import { consumerOf } from "../consumers/identify.ts";
@@ -44,28 +45,11 @@ export async function adminKeys(request: Request, url: URL, env: GateEnv, gate: 
       "WWW-Authenticate": "Bearer",
     });
   }
-  const store = kvStore(env.KEYS);
+  const store = recordsIn(env.KEYS);
   if (id === undefined && request.method === "GET") return answer(200, { keys: await listKeyRecords(store) });
   if (id === undefined && request.method === "POST") return create(request, store, gate);
   if (id !== undefined && request.method === "PATCH") return change(request, id, store, env, gate);
   return problem(405, "Method not allowed", "GET and POST /keys, PATCH /keys/<id>.", { Allow: id === undefined ? "GET, POST" : "PATCH" });
-}
-
-export function kvStore(kv: KVNamespace): RecordStore {
-  return {
-    get: (name) => kv.get(name),
-    put: (name, text) => kv.put(name, text),
-    async list(prefix) {
-      const names: string[] = [];
-      let cursor: string | undefined;
-      do {
-        const page: KVNamespaceListResult<unknown> = await kv.list({ prefix, ...(cursor === undefined ? {} : { cursor }) });
-        names.push(...page.keys.map((key) => key.name));
-        cursor = page.list_complete ? undefined : page.cursor;
-      } while (cursor !== undefined);
-      return names;
-    },
-  };
 }
 
 async function create(request: Request, store: RecordStore, gate: Gate): Promise<Response> {

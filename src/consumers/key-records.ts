@@ -9,6 +9,30 @@ export interface RecordStore {
   list(prefix: string): Promise<readonly string[]>;
 }
 
+/** What a KV namespace has of it, in the Worker and in Miniflare alike. */
+interface Namespace {
+  get(name: string, type: "text"): Promise<string | null>;
+  put(name: string, text: string): Promise<void>;
+  list(options: { prefix: string; cursor?: string }): Promise<{ keys: { name: string }[]; list_complete: boolean; cursor?: string }>;
+}
+
+export function recordsIn(namespace: Namespace): RecordStore {
+  return {
+    get: (name) => namespace.get(name, "text"),
+    put: (name, text) => namespace.put(name, text),
+    async list(prefix) {
+      const names: string[] = [];
+      let cursor: string | undefined;
+      do {
+        const page = await namespace.list({ prefix, ...(cursor === undefined ? {} : { cursor }) });
+        names.push(...page.keys.map((key) => key.name));
+        cursor = page.list_complete ? undefined : page.cursor;
+      } while (cursor !== undefined);
+      return names;
+    },
+  };
+}
+
 export interface NewKey {
   readonly consumer: string;
   readonly plan: string;

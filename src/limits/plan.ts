@@ -56,7 +56,6 @@ export const planSchema = v.strictObject({
 export const planOverrideSchema = v.partial(planSchema);
 
 export type Plan = v.InferInput<typeof planSchema>;
-export type PlanOverride = v.InferInput<typeof planOverrideSchema>;
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 

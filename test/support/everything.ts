@@ -1,8 +1,8 @@
 /** @modelcontextprotocol/server-everything, the reference server of the legacy era, as its users start it. */
 
 import { spawn } from "node:child_process";
-import { createServer, type AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
+import { freePort } from "./command.ts";
 
 const MAIN = fileURLToPath(new URL("../../node_modules/@modelcontextprotocol/server-everything/dist/index.js", import.meta.url));
 const READY_WITHIN_MS = 15_000;
@@ -39,13 +39,4 @@ export async function startEverything(transport: "streamableHttp" | "sse" = "str
       await exited;
     },
   };
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -2,7 +2,7 @@
 
 import { connect, createServer } from "node:net";
 import type { Miniflare, MiniflareOptions, V4MiniflareOptions } from "miniflare";
-import type { RecordStore } from "../../consumers/key-records.ts";
+import { recordsIn, type RecordStore } from "../../consumers/key-records.ts";
 import { CliError, importOptional } from "../package.ts";
 import type { LocalState, Secrets } from "./state.ts";
 
@@ -69,22 +69,9 @@ export async function openRecords(state: LocalState): Promise<{ store: RecordSto
   return { store: await recordsOf(miniflare), close: () => miniflare.dispose() };
 }
 
+/** The key records of a gate that runs in this process. */
 export async function recordsOf(miniflare: Miniflare): Promise<RecordStore> {
-  const kv = await miniflare.getKVNamespace("KEYS");
-  return {
-    get: (name) => kv.get(name, "text"),
-    put: (name, text) => kv.put(name, text),
-    async list(prefix) {
-      const names: string[] = [];
-      let cursor: string | undefined;
-      do {
-        const page = await kv.list({ prefix, ...(cursor === undefined ? {} : { cursor }) });
-        names.push(...page.keys.map((key) => key.name));
-        cursor = page.list_complete ? undefined : page.cursor;
-      } while (cursor !== undefined);
-      return names;
-    },
-  };
+  return recordsIn(await miniflare.getKVNamespace("KEYS"));
 }
 
 /** @throws CliError when something else listens there */
