@@ -100,7 +100,8 @@ const RUNS: readonly (readonly [command: RegExp, how: (command: string) => Promi
       expect(statuses).toHaveLength(10);
       expect(statuses[0]).toBe("200");
       expect(statuses.at(-1)).toBe("429");
-      expect(stdout).toContain("Retry-After: 6");
+      // Six seconds at first, less by what has passed since: a slow machine takes its time for ten calls.
+      expect(stdout).toMatch(/Retry-After: [1-6]\r?\n/);
       const quoted = /"message":"(.*?)\. Wait/.exec(README)![1]!;
       expect(stdout).toContain(quoted);
     },
