@@ -17,9 +17,8 @@ export function createRouter(gate: Gate): (request: Request, env: GateEnv, ctx: 
   const router = IttyRouter<IRequest, [URL, GateEnv, ExecutionContext]>();
   router
     .get(`${policy.prefix}/health`, () => Response.json({ status: "ok" }, { headers: { "Cache-Control": "no-store" } }))
-    .all(
-      `${policy.prefix}/admin/keys/:id?`,
-      forOwnPages(gate, (request, url, env) => adminKeys(request, url, env, gate)),
+    .all(`${policy.prefix}/admin/keys/:id?`, (request, url, env, ctx) =>
+      forOwnPages(gate, () => adminKeys(request, request.params["id"], env, gate))(request, url, env, ctx),
     )
     .all(`${policy.prefix}/*`, (_request, url) => notFoundAnswer(url.pathname));
   const mcp = forOwnPages(gate, (request, url, env, ctx) => passMcp(request, url, env, ctx, gate));

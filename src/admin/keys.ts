@@ -36,8 +36,8 @@ const changeSchema = v.union(
   'must be {"plan": name}, {"disabled": true or false} or {"metadata": {…}}',
 );
 
-export async function adminKeys(request: Request, url: URL, env: GateEnv, gate: Gate): Promise<Response> {
-  const id = /\/keys\/([^/]+)\/?$/.exec(url.pathname)?.[1];
+/** @param id of the key that the path names, or the beginning of it */
+export async function adminKeys(request: Request, id: string | undefined, env: GateEnv, gate: Gate): Promise<Response> {
   if (!env.ADMIN_TOKEN)
     return problem(404, "Admin API is off", "Set the secret ADMIN_TOKEN to use it: npx wrangler secret put ADMIN_TOKEN");
   if (!(await isSame(bearerOf(request), env.ADMIN_TOKEN))) {

@@ -1,7 +1,8 @@
 /**
  * The account as it is stored: one small row, written ahead. A row written costs more than the rest of a call
  * (Cloudflare bills rows, not requests, at a dollar a million), so what is stored runs ahead of what is in memory by
- * what was taken in the last two seconds, and the next calls are paid from that without a write. After a crash the object
+ * what was taken in the last two seconds (and by those two seconds of refill), at most an eighth of the burst, and the next
+ * calls are paid from that without a write. After a crash the object
  * starts from what is stored, and a superseded instance can only hand out what is already written off: a crash may
  * refuse up to one chunk too many, or forget as much of the repeat windows, and nothing ever admits one too many.
  */
