@@ -19,7 +19,7 @@ export default defineConfig({
       {
         // Inside workerd: the consumer's object, with real storage, eviction and alarms.
         plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
-        test: { name: "workerd", include: ["test/workerd/**/*.test.ts"] },
+        test: { name: "workerd", include: ["test/workerd/**/*.test.ts"], testTimeout: 30_000 },
       },
       {
         // The `turnpike` command as users start it, real sockets, real MCP clients and servers.

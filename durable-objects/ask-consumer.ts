@@ -4,8 +4,11 @@
  * requests that never reached the object) are kept short.
  */
 
-import type { Consumer } from "./consumer.ts";
+import type { LeaseTicket } from "../src/limits/slots.ts";
+import type { Consumer, SlotKind } from "./consumer.ts";
 import { type Answer, decodeAnswer, encodeQuestion, type Question } from "./consumer-rpc.ts";
+import { within } from "./within.ts";
+import type { SlotAnswer } from "./slot-queue.ts";
 
 export type ConsumerNamespace = DurableObjectNamespace<Consumer>;
 
@@ -19,23 +22,12 @@ export function askConsumer(
   limitsText: string,
   question: Question,
 ): Promise<Answer | null> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(null), ASK_WITHIN_MS);
-    const end = (answer: Answer | null): void => {
-      clearTimeout(timer);
-      resolve(answer);
-    };
-    try {
-      // A fresh stub for each question: one that has seen an error may stay broken.
-      const asked = namespace.getByName(consumer, { retry: RETRY }).ask(limitsText, encodeQuestion(question));
-      asked.then(
-        (text) => end(decodeAnswer(text)),
-        () => end(null),
-      );
-    } catch {
-      end(null);
-    }
-  });
+  // A fresh stub for each question: one that has seen an error may stay broken.
+  return within(
+    ASK_WITHIN_MS,
+    () => namespace.getByName(consumer, { retry: RETRY }).ask(limitsText, encodeQuestion(question)),
+    decodeAnswer,
+  );
 }
 
 /** A newer record of a key than KV tells, or null when there is none or the object cannot be asked. */
@@ -58,5 +50,41 @@ export async function refundConsumer(namespace: ConsumerNamespace, consumer: str
     await namespace.getByName(consumer, { retry: RETRY }).refund(ticket);
   } catch {
     // The instance that took the tokens is gone, and its tickets with it.
+  }
+}
+
+/** @returns null when the object did not answer in time, or with an error */
+export function acquireSlots(
+  namespace: ConsumerNamespace,
+  consumer: string,
+  kind: SlotKind,
+  units: number,
+  most: number,
+  maxWaitMs: number,
+): Promise<SlotAnswer | null> {
+  const ask = () => namespace.getByName(consumer, { retry: RETRY }).acquireSlots(kind, units, most, maxWaitMs);
+  return within(maxWaitMs + ASK_WITHIN_MS, ask, (text) => JSON.parse(text) as SlotAnswer);
+}
+
+/** @returns null when the lease has run out, or the object cannot be asked */
+export function renewSlots(
+  namespace: ConsumerNamespace,
+  consumer: string,
+  kind: SlotKind,
+  lease: LeaseTicket,
+): Promise<LeaseTicket | null> {
+  return within(
+    ASK_WITHIN_MS,
+    () => namespace.getByName(consumer, { retry: RETRY }).renewSlots(kind, lease),
+    (text) => JSON.parse(text) as LeaseTicket | null,
+  );
+}
+
+/** Gives slots back. Not repeated when it fails: the lease runs out by itself. */
+export async function returnSlots(namespace: ConsumerNamespace, consumer: string, kind: SlotKind, lease: LeaseTicket): Promise<void> {
+  try {
+    await namespace.getByName(consumer, { retry: RETRY }).returnSlots(kind, lease);
+  } catch {
+    // The instance that lent them is gone, or busy: it will count them as lent for a little longer.
   }
 }

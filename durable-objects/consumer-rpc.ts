@@ -4,7 +4,7 @@
  * a text that the gate makes once per plan and the object parses once, the rest as a flat JSON array.
  */
 
-import type { Cause, Charge, Limit, Meter, Mode, Verdict } from "../src/limits/limit.ts";
+import { type Cause, type Charge, type Limit, LOOP_KINDS, type Meter, type Mode, type Verdict, type Watch } from "../src/limits/limit.ts";
 
 export interface Question {
   /** The API key that the gate has read in KV, and the version of its record; empty and 0 for other callers. */
@@ -26,19 +26,16 @@ export function decodeLimits(text: string): Limit[] {
 const MODES: readonly Mode[] = ["enforce", "observe"];
 const CAUSES: readonly Cause[] = ["rate", "quota", "repeat"];
 const QUESTION_FIELDS = 3;
-const CHARGE_FIELDS = 6;
+const CHARGE_FIELDS = 4;
+const WATCH_FIELDS = 5;
 
 export function encodeQuestion(question: Question): string {
   const flat: (string | number)[] = [question.keyId, question.keyVersion, question.maxWaitMs];
-  for (const charge of question.charges) {
-    flat.push(
-      charge.limits,
-      charge.cost,
-      charge.fingerprint,
-      charge.repeatsAllowed,
-      charge.repeatWindowMs,
-      MODES.indexOf(charge.repeatMode),
-    );
+  for (const { limits, cost, countedBy, watches } of question.charges) {
+    flat.push(limits, cost, countedBy, watches.length);
+    for (const { kind, fingerprint, calls, windowMs, mode } of watches) {
+      flat.push(LOOP_KINDS.indexOf(kind), fingerprint, calls, windowMs, MODES.indexOf(mode));
+    }
   }
   return JSON.stringify(flat);
 }
@@ -47,15 +44,21 @@ export function decodeQuestion(text: string): Question {
   const flat = JSON.parse(text) as [string, ...number[]];
   const numbers = flat as readonly unknown[] as readonly number[];
   const charges: Charge[] = [];
-  for (let i = QUESTION_FIELDS; i < flat.length; i += CHARGE_FIELDS) {
-    charges.push({
-      limits: numbers[i]!,
-      cost: numbers[i + 1]!,
-      fingerprint: numbers[i + 2]!,
-      repeatsAllowed: numbers[i + 3]!,
-      repeatWindowMs: numbers[i + 4]!,
-      repeatMode: MODES[numbers[i + 5]!]!,
-    });
+  let at = QUESTION_FIELDS;
+  while (at < flat.length) {
+    const watches: Watch[] = [];
+    const end = at + CHARGE_FIELDS + numbers[at + 3]! * WATCH_FIELDS;
+    for (let i = at + CHARGE_FIELDS; i < end; i += WATCH_FIELDS) {
+      watches.push({
+        kind: LOOP_KINDS[numbers[i]!]!,
+        fingerprint: numbers[i + 1]!,
+        calls: numbers[i + 2]!,
+        windowMs: numbers[i + 3]!,
+        mode: MODES[numbers[i + 4]!]!,
+      });
+    }
+    charges.push({ limits: numbers[at]!, cost: numbers[at + 1]!, countedBy: numbers[at + 2]!, watches });
+    at = end;
   }
   return { keyId: flat[0], keyVersion: numbers[1]!, maxWaitMs: numbers[2]!, charges };
 }

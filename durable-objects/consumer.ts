@@ -1,36 +1,31 @@
 /**
- * One consumer: its buckets, windows and repeats, and the newest record of its keys. A thin shell around
- * src/limits/account.ts: read the row, call the function, write the row when it must be written.
+ * One consumer: its buckets, windows, loops and slots, and the newest record of its keys. A thin shell around
+ * src/limits/account.ts and src/limits/slots.ts, kept in one row (kept-account.ts).
  *
- * `ask` has no await between its first read and its last write, so calls never interleave and need no lock. Storage is
- * two rows: "account" (src/limits/stored-account.ts) and "keys" (pushed by the admin API). An alarm deletes
+ * Storage is two rows: "account" (src/limits/stored-account.ts) and "keys" (pushed by the admin API). An alarm deletes
  * both once they say nothing any more.
  */
 
 import { DurableObject } from "cloudflare:workers";
-import { type Account, ask, createAccount, refund } from "../src/limits/account.ts";
-import type { Limit, Verdict } from "../src/limits/limit.ts";
-import { type Ahead, forgettableAt, isBeyond, restore, store, type StoredAccount } from "../src/limits/stored-account.ts";
+import { ask, refund } from "../src/limits/account.ts";
+import type { Limit } from "../src/limits/limit.ts";
+import { coversSlots, exactSlots, type LeaseTicket, NO_SLOTS, slotsAhead, type StoredSlots } from "../src/limits/slots.ts";
 import { decodeLimits, decodeQuestion, encodeAnswer } from "./consumer-rpc.ts";
+import { KeptAccount } from "./kept-account.ts";
+import { SlotQueue } from "./slot-queue.ts";
 
-/** Objects forget after some ten idle seconds; by then the row must say exactly what memory said. */
-const QUIET_MS = 5_000;
-/** An alarm costs a row too: one a minute at the most. */
-const ALARM_AT_LEAST_MS = 60_000;
-/** An alarm whose handler kept failing is gone after six retries: later than this it is set anew. */
-const ALARM_LOST_AFTER_MS = 600_000;
 /** KV takes a minute or more to tell everywhere; for this long a pushed record outranks it. */
 const PUSHED_RECORD_RULES_MS = 300_000;
 const PUSHED_RECORD_KEPT_MS = 600_000;
-/** Tickets of two instances of one object must not meet: each instance starts its own at a random one. */
-const TICKET_RANGE = 2 ** 48;
+/** The limits of a plan, and those of some tools with limits of their own: as texts that have been parsed. */
+const MAX_PARSED_LIMITS = 16;
 
-const ACCOUNT = "account";
 const KEYS = "keys";
 
-interface StoredRow extends StoredAccount {
-  readonly alarmAt: number;
-}
+export type SlotKind = "calls" | "streams";
+const SLOT_KINDS: readonly SlotKind[] = ["calls", "streams"];
+
+type StoredQueues = Readonly<Record<SlotKind, StoredSlots>>;
 
 interface PushedRecord {
   readonly record: string;
@@ -39,44 +34,67 @@ interface PushedRecord {
 }
 
 export class Consumer extends DurableObject {
-  #account!: Account;
-  #ahead!: Ahead;
-  #alarmAt = 0;
-  #keys: Record<string, PushedRecord> = {};
-  #limitsText = "";
-  #limits: readonly Limit[] = [];
-  #isDirty = false;
-  #lastCallAt = 0;
-  #quietTimer: number | null = null;
+  readonly #kept: KeptAccount<StoredQueues>;
+  readonly #queues: Readonly<Record<SlotKind, SlotQueue>>;
+  #keys: Record<string, PushedRecord>;
+  readonly #limits = new Map<string, readonly Limit[]>();
 
   constructor(ctx: DurableObjectState, env: unknown) {
     super(ctx, env as Cloudflare.Env);
-    this.#load();
+    const queue = (): SlotQueue =>
+      new SlotQueue(
+        () => this.#kept.nextTicket(),
+        (now) => this.#kept.recordRest(now),
+      );
+    this.#queues = { calls: queue(), streams: queue() };
+    this.#kept = new KeptAccount<StoredQueues>(ctx.storage, {
+      load: (stored) => {
+        for (const kind of SLOT_KINDS) this.#queues[kind].load(stored?.[kind]);
+      },
+      save: (now, isExact) => this.#saveSlots(now, isExact),
+      isCovered: (stored, now) => SLOT_KINDS.every((kind) => coversSlots(stored?.[kind] ?? NO_SLOTS, this.#queues[kind].slots, now)),
+      forgettableAt: (now) => Math.max(...SLOT_KINDS.map((kind) => exactSlots(this.#queues[kind].slots, now).until)),
+    });
+    this.#keys = this.#readKeys();
   }
 
   /**
    * May a POST pass? See consumer-rpc.ts for the two texts and the answer.
-   * @param limitsText `Terms.limitsText`, the same text for as long as the consumer's terms are the same
+   * @param limitsText `LimitSet.limitsText`, the same text for as long as the consumer's terms are the same
    */
   ask(limitsText: string, questionText: string): string {
     const now = Date.now();
     const { keyId, keyVersion, maxWaitMs, charges } = decodeQuestion(questionText);
     const newer = this.newerRecord(keyId, keyVersion);
     if (newer !== null) return encodeAnswer({ kind: "stale", record: newer });
-    if (limitsText !== this.#limitsText) {
-      this.#limits = decodeLimits(limitsText);
-      this.#limitsText = limitsText;
-    }
-    const verdict = ask(this.#account, this.#limits, charges, maxWaitMs, now);
-    this.#record(now, verdict);
+    const verdict = ask(this.#kept.account, this.#parseLimits(limitsText), charges, maxWaitMs, now);
+    this.#kept.record(now, verdict);
     return encodeAnswer(verdict);
   }
 
   /** Gives back what the admission with this ticket took: the origin never had the call. Unknown tickets are ignored. */
   refund(ticket: number): void {
-    refund(this.#account, ticket, Date.now());
-    this.#isDirty = true;
-    this.#flushWhenQuiet();
+    refund(this.#kept.account, ticket, Date.now());
+    this.#kept.noteGivenBack();
+  }
+
+  /**
+   * A slot for each call of a POST that is about to be on its way, all or none.
+   * @param most how many may be lent at once, these included
+   * @param maxWaitMs how long to wait for them
+   * @returns a `SlotAnswer` as JSON
+   */
+  async acquireSlots(kind: SlotKind, units: number, most: number, maxWaitMs: number): Promise<string> {
+    return JSON.stringify(await this.#queues[kind].acquire(units, most, maxWaitMs, Date.now()));
+  }
+
+  /** @returns the lease, renewed, as JSON; `null` when it has run out */
+  renewSlots(kind: SlotKind, ticket: LeaseTicket): string {
+    return JSON.stringify(this.#queues[kind].renew(ticket, Date.now()));
+  }
+
+  returnSlots(kind: SlotKind, ticket: LeaseTicket): void {
+    this.#queues[kind].giveBack(ticket, Date.now());
   }
 
   /** The record of a key that was pushed here and that KV may not tell yet; null when the caller's is as new. */
@@ -93,72 +111,33 @@ export class Consumer extends DurableObject {
     const keys = { ...Object.fromEntries(kept), [keyId]: { record, version, pushedAt: now } };
     this.ctx.storage.transactionSync(() => {
       this.ctx.storage.kv.put(KEYS, keys);
-      this.#write(now);
+      this.#kept.write(now);
     });
     this.#keys = keys;
   }
 
   override async alarm(): Promise<void> {
-    const now = Date.now();
     const keysUntil = Object.values(this.#keys).map((key) => key.pushedAt + PUSHED_RECORD_KEPT_MS);
-    const at = Math.max(forgettableAt(this.#account, now), ...keysUntil);
-    if (at > now) {
-      this.#alarmAt = 0;
-      this.#write(now);
-      return;
+    await this.#kept.clean(Date.now(), Math.max(0, ...keysUntil));
+    this.#keys = this.#readKeys();
+  }
+
+  #saveSlots(now: number, isExact: boolean): StoredQueues | undefined {
+    const [calls, streams] = SLOT_KINDS.map((kind) => (isExact ? exactSlots : slotsAhead)(this.#queues[kind].slots, now));
+    return calls!.units === 0 && streams!.units === 0 ? undefined : { calls: calls!, streams: streams! };
+  }
+
+  #readKeys(): Record<string, PushedRecord> {
+    return this.ctx.storage.kv.get<Record<string, PushedRecord>>(KEYS) ?? {};
+  }
+
+  #parseLimits(text: string): readonly Limit[] {
+    let limits = this.#limits.get(text);
+    if (!limits) {
+      if (this.#limits.size >= MAX_PARSED_LIMITS) this.#limits.clear();
+      limits = decodeLimits(text);
+      this.#limits.set(text, limits);
     }
-    clearTimeout(this.#quietTimer);
-    this.#quietTimer = null;
-    await this.ctx.storage.deleteAll();
-    this.#load();
-  }
-
-  /** Starts from what is stored: in a new instance, and after a write that failed. */
-  #load(): void {
-    const row = this.ctx.storage.kv.get<StoredRow>(ACCOUNT);
-    this.#account = createAccount(Math.floor(Math.random() * TICKET_RANGE));
-    if (row) restore(this.#account, row);
-    this.#ahead = store(this.#account, 0).ahead;
-    this.#alarmAt = row?.alarmAt ?? 0;
-    this.#keys = this.ctx.storage.kv.get<Record<string, PushedRecord>>(KEYS) ?? {};
-    this.#isDirty = false;
-  }
-
-  /** Sees to it that what is stored covers what was just decided. */
-  #record(now: number, verdict: Verdict): void {
-    const ticket = verdict.kind === "admit" ? verdict.ticket : undefined;
-    if (isBeyond(this.#account, this.#ahead)) this.#write(now, ticket);
-    else if (ticket !== undefined) this.#isDirty = true;
-    if (ticket !== undefined) this.#lastCallAt = now;
-    if (this.#isDirty) this.#flushWhenQuiet();
-  }
-
-  #write(now: number, latest?: number): void {
-    try {
-      const { row, ahead } = store(this.#account, now, latest);
-      if (this.#alarmAt === 0 || this.#alarmAt + ALARM_LOST_AFTER_MS < now) {
-        this.#alarmAt = Math.max(forgettableAt(this.#account, now), now + ALARM_AT_LEAST_MS);
-        void this.ctx.storage.setAlarm(this.#alarmAt);
-      }
-      this.ctx.storage.kv.put(ACCOUNT, { ...row, alarmAt: this.#alarmAt } satisfies StoredRow);
-      this.#ahead = ahead;
-      this.#isDirty = !ahead.isExact;
-    } catch (error) {
-      // Nothing was stored, so nothing was taken: the caller is told that the object could not be asked.
-      this.#load();
-      throw error;
-    }
-  }
-
-  /** One timer, which looks again when calls have come since it was set. */
-  #flushWhenQuiet(afterMs = QUIET_MS): void {
-    this.#quietTimer ??= setTimeout(() => {
-      this.#quietTimer = null;
-      if (!this.#isDirty) return;
-      const now = Date.now();
-      const leftMs = this.#lastCallAt + QUIET_MS - now;
-      if (leftMs > 0) this.#flushWhenQuiet(Math.min(leftMs, QUIET_MS));
-      else this.#write(now);
-    }, afterMs);
+    return limits;
   }
 }

@@ -1,6 +1,7 @@
 /**
- * Price and ask: from a caller and what it sends to the answer whether it may pass. The isolate's memo is looked at before
- * anything is hashed, then the consumer's object decides; when that cannot be asked, the policy does.
+ * Price and ask: from a caller and what it sends to the answer whether it may pass. What the isolate remembers is looked at
+ * before anything is hashed; then a slot is taken where calls at once are limited, and the consumer's object decides; when that
+ * cannot be asked, the policy does.
  */
 
 import { askConsumer } from "../durable-objects/ask-consumer.ts";
@@ -8,37 +9,24 @@ import type { Answer } from "../durable-objects/consumer-rpc.ts";
 import { parseKeyRecord } from "./consumers/api-keys.ts";
 import type { Caller } from "./consumers/caller.ts";
 import { keyCaller, presentedKey } from "./consumers/identify.ts";
-import { type Meter, REPEAT_BIT } from "./limits/limit.ts";
+import { type Decision, describePassage, loopIn, meteredLimits, refuse, unusualCost } from "./decision.ts";
+import { type Charge, loopsIn } from "./limits/limit.ts";
 import { takeLocally, takeUnasked, UNMETERED_PER_MINUTE } from "./limits/local-bucket.ts";
-import { costOf, fingerprintCharges, maskOf, type Price, price, repeatRuleOf, subjectOf } from "./limits/price.ts";
+import { costOf, maskOf, type Price, price, watchCharges } from "./limits/price.ts";
 import { recallRefusal, rememberRefusal } from "./limits/refusal-memo.ts";
-import { limitsIn, type Terms } from "./limits/terms.ts";
+import { limitsIn, type LimitSet, type Terms } from "./limits/terms.ts";
 import type { Passage } from "./passage.ts";
 import { impossibleAnswer, strangerAnswer, unknownPlanAnswer } from "./refusals/gate-errors.ts";
 import { observedLine } from "./refusals/log.ts";
 import type { MeteredLimit } from "./refusals/ratelimit-fields.ts";
-import type { Refusal } from "./refusals/refusal.ts";
+import type { Slot } from "./slot.ts";
+import { giveSlotsBack, takeSlots } from "./slots.ts";
 
 /** A handshake is held longer than any client notices, and never as long as one waits. */
 const HANDSHAKE_MAX_WAIT_MS = 8_000;
 /** When the object cannot be asked, nobody knows; this is what objects usually need to come back. */
 const UNAVAILABLE_RETRY_MS = 5_000;
 const PREFER_WAIT = /(?:^|[,;])\s*wait\s*=\s*"?(\d{1,6})/i;
-
-export type Decision =
-  | {
-      readonly kind: "pass";
-      readonly caller: Caller;
-      readonly terms: Terms;
-      /** How long the call is held before it is forwarded. */
-      readonly waitMs: number;
-      /** For a refund; null when no object was asked. */
-      readonly ticket: number | null;
-      readonly metered: readonly MeteredLimit[];
-    }
-  | { readonly kind: "refuse"; readonly caller: Caller; readonly terms: Terms; readonly refusal: Refusal; readonly isRemembered: boolean }
-  /** Nothing to decide: the request cannot be priced. */
-  | { readonly kind: "answer"; readonly response: Response };
 
 /** @param mayRenew whether the object may still answer with a newer record of the key */
 export async function ask(passage: Passage, caller: Caller, now: number, mayRenew = true): Promise<Decision> {
@@ -49,43 +37,68 @@ export async function ask(passage: Passage, caller: Caller, now: number, mayRene
     return { kind: "answer", response: unknownPlanAnswer(caller.plan, passage) };
   }
   const priced = price(messages, terms);
-  if (priced.charges.length === 0) return decideUnmetered(passage, caller, terms, now);
+  logUncosted(passage, priced);
+  const { set, lane } = priced;
+  if (!set) return { kind: "answer", response: impossibleAnswer(terms.plan, [], passage) };
+
+  const remembered = recallFrom(passage, caller, terms, priced, set, now);
+  if (remembered) return remembered;
 
   const maxWaitMs = maxWaitOf(passage, priced, terms);
-  const remembered = recallRefusal(gate.memo, caller.id, maskOf(priced), { cost: costOf(priced), terms, maxWaitMs }, now);
-  if (remembered) {
-    const retryAfterMs = remembered.refusedAt + remembered.retryAfterMs - now;
-    const refusal = refusalFrom(passage, terms, priced, { ...remembered, retryAfterMs });
-    return { kind: "refuse", caller, terms, refusal, isRemembered: true };
-  }
+  const slots = await takeSlots(passage, caller, terms, priced, maxWaitMs);
+  if (slots.kind === "refuse") return slots;
+  if (priced.charges.length === 0) return decideUnmetered(passage, caller, terms, lane, slots.slots, slots.metered, now);
 
-  const answer = await askConsumer(env.CONSUMERS, caller.id, terms.limitsText, {
+  const charges = watchCharges(priced, messages, gate.policy.watches);
+  const answer = await askConsumer(env.CONSUMERS, caller.id, set.limitsText, {
     keyId: caller.keyId,
     keyVersion: caller.keyVersion,
-    maxWaitMs,
-    charges: fingerprintCharges(priced, messages, gate.policy.repeats),
+    // Less what was spent on waiting for a slot.
+    maxWaitMs: slots.slots.length === 0 ? maxWaitMs : Math.max(0, maxWaitMs - (Date.now() - now)),
+    charges,
   });
-  if (answer === null) return decideUnasked(passage, caller, terms, priced);
+  if (answer?.kind !== "admit") giveSlotsBack(passage, slots.slots);
+  if (answer === null) return decideUnasked(passage, caller, terms, priced, set);
   switch (answer.kind) {
     case "stale":
-      return mayRenew ? askRenewed(passage, caller, answer.record, now) : decideUnasked(passage, caller, terms, priced);
+      return mayRenew ? askRenewed(passage, caller, answer.record, now) : decideUnasked(passage, caller, terms, priced, set);
     case "impossible":
-      return { kind: "answer", response: impossibleAnswer(terms.plan, limitsIn(terms, answer.violated), passage) };
+      return { kind: "answer", response: impossibleAnswer(terms.plan, limitsIn(set, answer.violated), passage) };
     case "refuse":
-      logObserved(passage, caller, terms, answer.observed);
-      remember(passage, caller, terms, priced, answer);
-      return { kind: "refuse", caller, terms, refusal: refusalFrom(passage, terms, priced, answer), isRemembered: false };
+      logObserved(passage, caller, terms, set, answer.observed);
+      remember(passage, caller, priced, set, answer);
+      return refuseAsked(passage, caller, terms, priced, set, answer, charges);
     case "admit":
-      logObserved(passage, caller, terms, answer.observed);
+      logObserved(passage, caller, terms, set, answer.observed);
       return {
         kind: "pass",
         caller,
         terms,
+        lane,
         waitMs: answer.waitMs,
+        cost: lane === "work" ? costOf(priced) : 0,
         ticket: answer.ticket,
-        metered: meteredLimits(terms, priced, answer.meters),
+        originTicket: null,
+        slots: slots.slots,
+        metered: [...meteredLimits(set, maskOf(priced), answer.meters), ...slots.metered],
       };
   }
+}
+
+/** What this isolate knows already: a refusal that still holds, or an origin that takes no calls for now. */
+function recallFrom(passage: Passage, caller: Caller, terms: Terms, priced: Price, set: LimitSet, now: number): Decision | undefined {
+  const { gate, request } = passage;
+  if (priced.charges.length === 0) return undefined;
+  const question = { cost: costOf(priced), calls: priced.charges.length, set, maxWaitMs: maxWaitOf(passage, priced, terms) };
+  const known = recallRefusal(gate.memo, caller.id, maskOf(priced), question, now);
+  if (known) {
+    const retryAfterMs = known.refusedAt + known.retryAfterMs - now;
+    return refuseAsked(passage, caller, terms, priced, set, { ...known, retryAfterMs }, []);
+  }
+  // A handshake goes on all the same: the client would take a closed origin for a broken one.
+  const closed = priced.lane === "work" ? gate.origin.closedFor(gate.origin.credentialOf(caller, request.headers), now) : null;
+  if (!closed) return undefined;
+  return refuse(passage, caller, terms, priced.lane, { cause: "origin", origin: { why: "closed" }, ...closed }, true);
 }
 
 /** The object knows a newer record of the key than KV tells here: price with that one, and ask once more. */
@@ -98,25 +111,36 @@ async function askRenewed(passage: Passage, caller: Caller, text: string, now: n
   return ask(passage, keyCaller(caller.keyId, record, presented.header), now, false);
 }
 
-/** Notifications, answers, GET, DELETE: no object is asked, and the isolate keeps a generous bound. */
-function decideUnmetered(passage: Passage, caller: Caller, terms: Terms, now: number): Decision {
+const NOTHING_TAKEN = { ticket: null, originTicket: null } as const;
+
+/** Notifications, answers, streams, DELETE: no limit of calls is asked about, and the isolate keeps a generous bound. */
+function decideUnmetered(
+  passage: Passage,
+  caller: Caller,
+  terms: Terms,
+  lane: Price["lane"],
+  slots: readonly Slot[],
+  metered: readonly MeteredLimit[],
+  now: number,
+): Decision {
   const numbers = { burst: UNMETERED_PER_MINUTE, perMinute: UNMETERED_PER_MINUTE };
   const cost = Math.max(1, passage.messages.length);
   const waitMs = takeLocally(passage.gate.localBuckets, `unmetered ${caller.id}`, numbers, cost, now);
-  if (waitMs === 0) return { kind: "pass", caller, terms, waitMs: 0, ticket: null, metered: [] };
-  const refusal = capacityRefusal(passage, "unmetered", terms, waitMs, false);
-  return { kind: "refuse", caller, terms, refusal, isRemembered: false };
+  if (waitMs === 0) return { kind: "pass", caller, terms, lane, waitMs: 0, cost: 0, ...NOTHING_TAKEN, slots, metered };
+  giveSlotsBack(passage, slots);
+  return refuse(passage, caller, terms, "unmetered", { cause: "capacity", retryAfterMs: waitMs });
 }
 
 /** The object could not be asked. Known customers pass at a tenth of their plan, the others wait: by policy. */
-function decideUnasked(passage: Passage, caller: Caller, terms: Terms, priced: Price): Decision {
+function decideUnasked(passage: Passage, caller: Caller, terms: Terms, priced: Price, set: LimitSet): Decision {
   const { gate, requestId } = passage;
   const mode = caller.kind === "key" ? gate.policy.whenUnavailable.keys : gate.policy.whenUnavailable.others;
   gate.log({ event: "object-unavailable", consumer: caller.id, plan: terms.plan, mode, requestId });
-  const waitMs = mode === "closed" ? UNAVAILABLE_RETRY_MS : takeUnasked(gate.localBuckets, caller.id, terms, priced.charges, Date.now());
-  if (waitMs === 0) return { kind: "pass", caller, terms, waitMs: 0, ticket: null, metered: [] };
-  const refusal = capacityRefusal(passage, priced.lane, terms, waitMs, true);
-  return { kind: "refuse", caller, terms, refusal, isRemembered: false };
+  const waitMs = mode === "closed" ? UNAVAILABLE_RETRY_MS : takeUnasked(gate.localBuckets, caller.id, set, priced.charges, Date.now());
+  const { lane } = priced;
+  const cost = lane === "work" ? costOf(priced) : 0;
+  if (waitMs === 0) return { kind: "pass", caller, terms, lane, waitMs: 0, cost, ...NOTHING_TAKEN, slots: [], metered: [] };
+  return refuse(passage, caller, terms, lane, { cause: "capacity", retryAfterMs: waitMs, isEstimated: true });
 }
 
 /** How long this POST may be held: the lane's time, less when the client prefers it (RFC 7240) or the isolate is full. */
@@ -127,69 +151,53 @@ function maxWaitOf(passage: Passage, priced: Price, terms: Terms): number {
   return passage.gate.holds.hasRoomFor(passage.body?.length ?? 0) ? Math.min(laneMs, preferredMs) : 0;
 }
 
-function meteredLimits(terms: Terms, priced: Price, meters: readonly Meter[]): MeteredLimit[] {
-  return limitsIn(terms, maskOf(priced)).map((limit, i) => ({ limit, meter: meters[i]! }));
-}
+type AskedRefusal = Pick<Answer & { kind: "refuse" }, "cause" | "violated" | "retryAfterMs" | "passesAt" | "meters">;
 
-function remember(passage: Passage, caller: Caller, terms: Terms, priced: Price, answer: Answer & { kind: "refuse" }): void {
-  const { cause, violated, meters, retryAfterMs, passesAt } = answer;
-  if (cause === "repeat") return;
-  const refusal = { cause, violated, meters, refusedAt: Date.now(), retryAfterMs, passesAt, cost: costOf(priced), terms };
-  rememberRefusal(passage.gate.memo, caller.id, maskOf(priced), refusal);
-}
-
-function refusalFrom(
+function refuseAsked(
   passage: Passage,
+  caller: Caller,
   terms: Terms,
   priced: Price,
-  from: Pick<Answer & { kind: "refuse" }, "cause" | "violated" | "retryAfterMs" | "passesAt" | "meters">,
-): Refusal {
-  const rule = from.cause === "repeat" ? repeatRuleOf(passage.messages, passage.gate.policy.repeats) : null;
-  return {
-    cause: from.cause,
-    lane: priced.lane,
-    plan: terms.plan,
-    violated: limitsIn(terms, from.violated),
-    retryAfterMs: from.retryAfterMs,
-    passesAt: from.passesAt,
-    isEstimated: false,
-    ...(rule ? { repeat: rule } : {}),
-    meters: meteredLimits(terms, priced, from.meters),
-    requestId: passage.requestId,
+  set: LimitSet,
+  { cause, violated, retryAfterMs, passesAt, meters }: AskedRefusal,
+  charges: readonly Charge[],
+): Decision {
+  const grounds = {
+    cause,
+    retryAfterMs,
+    passesAt,
+    violated: limitsIn(set, violated),
+    meters: meteredLimits(set, maskOf(priced), meters),
+    loop: loopIn(violated, charges),
+    cost: unusualCost(priced),
   };
+  return refuse(passage, caller, terms, priced.lane, grounds, charges.length === 0);
 }
 
-function capacityRefusal(passage: Passage, lane: Refusal["lane"], terms: Terms, waitMs: number, isEstimated: boolean): Refusal {
-  const { requestId } = passage;
-  return {
-    cause: "capacity",
-    lane,
-    plan: terms.plan,
-    violated: [],
-    retryAfterMs: Math.ceil(waitMs),
-    passesAt: Date.now() + Math.ceil(waitMs),
-    isEstimated,
-    meters: [],
-    requestId,
-  };
+function remember(passage: Passage, caller: Caller, priced: Price, set: LimitSet, answer: Answer & { kind: "refuse" }): void {
+  const { cause, violated, meters, retryAfterMs, passesAt } = answer;
+  if (cause === "repeat") return;
+  const asked = { cost: costOf(priced), calls: priced.charges.length, set };
+  rememberRefusal(passage.gate.memo, caller.id, maskOf(priced), {
+    cause,
+    violated,
+    meters,
+    refusedAt: Date.now(),
+    retryAfterMs,
+    passesAt,
+    ...asked,
+  });
 }
 
-/** What a log line says a POST was about: the method and the tool, prompt or resource. */
-export function describePassage({ messages, request }: Passage): string {
-  const [first] = messages;
-  if (!first) return request.method;
-  const name = subjectOf(first).slice(0, MAX_LOGGED_CHARS);
-  const method = first.kind === "response" ? "response" : first.method.slice(0, MAX_LOGGED_CHARS);
-  const more = messages.length > 1 ? ` and ${messages.length - 1} more` : "";
-  return (name ? `${method} ${name}` : method) + more;
-}
-
-/** Names come from callers; a log line is not theirs to fill. */
-const MAX_LOGGED_CHARS = 200;
-
-function logObserved(passage: Passage, caller: Caller, terms: Terms, observed: number): void {
+function logObserved(passage: Passage, caller: Caller, terms: Terms, set: LimitSet, observed: number): void {
   if (observed === 0) return;
-  const names = limitsIn(terms, observed).map((limit) => limit.name);
-  if (observed & REPEAT_BIT) names.push("repeat");
+  const names = [...limitsIn(set, observed).map((limit) => limit.name), ...loopsIn(observed)];
   passage.gate.log(observedLine(caller.id, terms.plan, describePassage(passage), names, passage.requestId));
+}
+
+/** A policy's own function that gives no cost is the operator's to mend; the call costs 1. */
+function logUncosted(passage: Passage, { uncosted }: Price): void {
+  if (uncosted.length === 0) return;
+  const problem = "its cost must be a whole number from 0 to 1000000";
+  passage.gate.log({ event: "policy-error", where: `cost of ${describePassage(passage)}`, problem, requestId: passage.requestId });
 }

@@ -3,7 +3,10 @@
 import * as v from "valibot";
 import { parseRange } from "./consumers/addresses.ts";
 import { DEFAULT_ADDRESS_PLAN, type Policy } from "./define-policy.ts";
+import { namedEntries } from "./limits/named.ts";
 import { planSchema } from "./limits/plan.ts";
+import { MAX_TRAIL } from "./limits/trail.ts";
+import { originQuotaSchema } from "./origin/quota-policy.ts";
 
 const path = v.pipe(v.string(), v.regex(/^\/[\w./-]*[\w-]$/, 'must be a path like "/mcp"'));
 const whole = v.pipe(v.number(), v.integer(), v.minValue(1));
@@ -20,10 +23,28 @@ const cidr = v.pipe(
   v.string(),
   v.check((text) => parseRange(text) !== null, 'must be a range like "192.0.2.0/24" or "2001:db8::/48"'),
 );
+/** A time is kept for each call in a window. */
+const MAX_TIMES = 1_000;
+const MAX_WINDOW_S = 86_400;
+/** A loop of two needs each of them twice to be one. */
+const LEAST_TURNS = 4;
+const seconds = v.pipe(v.number(), v.minValue(1), v.maxValue(MAX_WINDOW_S));
+const observable = v.optional(v.picklist(["enforce", "observe"]));
+const loop = (least: number, most: number) =>
+  v.optional(
+    v.strictObject({
+      calls: v.pipe(whole, v.minValue(least), v.maxValue(most)),
+      withinSeconds: seconds,
+      mode: observable,
+    }),
+  );
 const repeat = v.strictObject({
-  identical: v.optional(whole),
-  withinSeconds: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(86_400))),
-  mode: v.optional(v.picklist(["enforce", "observe"])),
+  identical: v.optional(v.pipe(whole, v.maxValue(MAX_TIMES))),
+  withinSeconds: v.optional(seconds),
+  mode: observable,
+  sameTool: loop(1, MAX_TIMES),
+  inARow: loop(1, MAX_TRAIL),
+  takingTurns: loop(LEAST_TURNS, MAX_TRAIL),
 });
 const issuer = v.strictObject({
   issuer: v.pipe(v.string(), v.minLength(1)),
@@ -52,6 +73,8 @@ const policySchema = v.strictObject({
     }),
   ),
   repeats: v.optional(v.strictObject({ ...repeat.entries, tools: v.optional(v.record(v.string(), v.union([v.literal(false), repeat]))) })),
+  originQuota: v.optional(originQuotaSchema),
+  ...namedEntries,
   handshake: v.optional(v.strictObject({ key: v.optional(whole), address: v.optional(whole) })),
   whenUnavailable: v.optional(v.strictObject({ keys: choice, others: choice })),
   mcpPaths: v.optional(v.pipe(v.array(path), v.minLength(1))),

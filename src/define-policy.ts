@@ -3,7 +3,9 @@
  * checks are in check-policy.ts, the defaults in resolve-policy.ts.
  */
 
+import type { NamedByKind } from "./limits/named.ts";
 import type { Plan } from "./limits/plan.ts";
+import type { OriginQuotaPolicy } from "./origin/quota-policy.ts";
 
 /** The consumer as the policy's own function sees it. */
 export interface ConsumerInfo {
@@ -13,12 +15,25 @@ export interface ConsumerInfo {
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
+/** A way of circling that is looked for only when it is asked for. */
+export interface LoopPolicy {
+  readonly calls: number;
+  readonly withinSeconds: number;
+  readonly mode?: "enforce" | "observe";
+}
+
 export interface RepeatPolicy {
   /** Identical calls that may pass within the window. Default 10. */
   readonly identical?: number;
   /** Default 60. */
   readonly withinSeconds?: number;
   readonly mode?: "enforce" | "observe";
+  /** Calls of one tool within a time, whatever their arguments. */
+  readonly sameTool?: LoopPolicy;
+  /** Identical calls with no other in between, for circles that are slower than the window: at most 100. */
+  readonly inARow?: LoopPolicy;
+  /** Two calls that take turns: so many of the two together, 4 to 100. */
+  readonly takingTurns?: LoopPolicy;
 }
 
 export interface JwtIssuer<PlanName extends string = string> {
@@ -32,7 +47,8 @@ export interface JwtIssuer<PlanName extends string = string> {
   readonly plan: PlanName;
 }
 
-export interface Policy<PlanName extends string = string> {
+/** `tools`, `prompts` and `resources`: what single ones cost, and limits of their own, on every plan. */
+export interface Policy<PlanName extends string = string> extends NamedByKind {
   /**
    * The MCP server behind the gate: its URL, `{ service: "BINDING" }` for a Worker bound in wrangler.toml, or
    * `"same-host"` when the gate runs on a route of the origin's own host.
@@ -52,6 +68,8 @@ export interface Policy<PlanName extends string = string> {
   };
   /** The loop breaker. `tools` by name or pattern (`get_job_*`): other numbers, or `false` where repeating is no loop. */
   readonly repeats?: RepeatPolicy & { readonly tools?: Readonly<Record<string, RepeatPolicy | false>> };
+  /** The quota of the API behind the MCP server, which all consumers share. Learned from the origin's answers; more can be said here. */
+  readonly originQuota?: OriginQuotaPolicy;
   /** Handshake requests a minute, and at once. Default 60 for a key, 300 for an address. */
   readonly handshake?: { readonly key?: number; readonly address?: number };
   /** When the consumer's object cannot be asked: pass at a tenth of the plan's rate, or answer 503. */

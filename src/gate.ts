@@ -10,12 +10,16 @@ import type { Bucket } from "./limits/bucket.ts";
 import { createRefusalMemo, type RefusalMemo } from "./limits/refusal-memo.ts";
 import type { LogLine } from "./refusals/log.ts";
 import { type ResolvedPolicy, resolvePolicy } from "./resolve-policy.ts";
+import { OriginKnowledge } from "./origin/quota-knowledge.ts";
 import type { ConsumerNamespace } from "../durable-objects/ask-consumer.ts";
+import type { OriginQuotaNamespace } from "../durable-objects/ask-origin-quota.ts";
 
 /** The bindings and secrets of the Worker, as wrangler.toml has them. */
 export interface GateEnv {
   readonly KEYS: KVNamespace;
   readonly CONSUMERS: ConsumerNamespace;
+  /** Without it, the origin's own quota is known to each isolate by itself, and not shared out. */
+  readonly ORIGIN_QUOTAS?: OriginQuotaNamespace;
   /** The admin API is off without it. */
   readonly ADMIN_TOKEN?: string;
   /** Signs the consumer headers. */
@@ -28,6 +32,7 @@ export interface Gate {
   readonly tokens: Tokens;
   readonly terms: TermsBook;
   readonly memo: RefusalMemo;
+  readonly origin: OriginKnowledge;
   readonly holds: Holds;
   /** Bounds that hold in this isolate only: for traffic that no object is asked about, and while none can be asked. */
   readonly localBuckets: BoundedCache<Bucket>;
@@ -45,6 +50,7 @@ export function openGate(policy: Policy): Gate {
     tokens: new Tokens(resolved.jwt, resolved.plans.keys()),
     terms: new TermsBook(resolved, log),
     memo: createRefusalMemo(),
+    origin: new OriginKnowledge(resolved.originQuota),
     holds: new Holds(),
     localBuckets: new BoundedCache(MAX_LOCAL_BUCKETS),
     log,

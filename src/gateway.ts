@@ -1,25 +1,27 @@
 /**
- * One request to an MCP endpoint from start to end: identify, read, price and ask, then refuse, or hold, forward and settle.
+ * One request to an MCP endpoint from start to end: identify, read, price and ask, then refuse, or hold, forward, observe and settle.
  * One direction; no step reaches back. The steps decide in their own rooms, this file puts them in order.
  */
 
-import { askForNewerRecord, refundConsumer } from "../durable-objects/ask-consumer.ts";
-import { ask, type Decision, describePassage } from "./ask.ts";
+import { askForNewerRecord } from "../durable-objects/ask-consumer.ts";
+import { ask } from "./ask.ts";
 import { chargeGuess } from "./consumers/guesses.ts";
 import { addressCaller, identify, type Stranger } from "./consumers/identify.ts";
+import { describePassage, type Pass, type Refused } from "./decision.ts";
 import type { Gate, GateEnv } from "./gate.ts";
 import { holdKey } from "./hold.ts";
 import type { Body } from "./mcp/body.ts";
 import { readPost } from "./mcp/read-post.ts";
 import { consumerHeaders } from "./origin/consumer-headers.ts";
 import { forwardedHeaders, originAddress, sendToOrigin } from "./origin/forward.ts";
+import { hearAnswer, takeOfOrigin } from "./origin-limits.ts";
 import type { Passage } from "./passage.ts";
 import { refusalAnswer } from "./refusals/answer.ts";
 import { badMessageAnswer, goneAnswer, originUnreachableAnswer, strangerAnswer } from "./refusals/gate-errors.ts";
 import { refusalLine } from "./refusals/log.ts";
 import { rateLimitFields } from "./refusals/ratelimit-fields.ts";
-
-type Pass = Decision & { kind: "pass" };
+import { giveBack } from "./settle.ts";
+import { giveSlotsBack, keepWhileStreaming } from "./slots.ts";
 
 /** @param read the body, when it has already been read to find out that this is MCP */
 export async function passMcp(request: Request, url: URL, env: GateEnv, ctx: ExecutionContext, gate: Gate, read?: Body): Promise<Response> {
@@ -39,9 +41,13 @@ export async function passMcp(request: Request, url: URL, env: GateEnv, ctx: Exe
     case "answer":
       return decision.response;
     case "refuse":
-      return refuse(passage, decision);
-    case "pass":
-      return (await hold(passage, decision)) ?? forward(passage, decision);
+      return say(passage, decision);
+    case "pass": {
+      const ended = await hold(passage, decision);
+      if (ended) return ended;
+      const shared = await takeOfOrigin(passage, decision);
+      return shared.kind === "refuse" ? say(passage, shared) : forward(passage, shared);
+    }
   }
 }
 
@@ -55,7 +61,8 @@ async function turnAway(why: Stranger, request: Request, env: GateEnv, gate: Gat
   return strangerAnswer(why, isGuess ? await chargeGuess(env.CONSUMERS, address) : null);
 }
 
-function refuse(passage: Passage, { caller, terms, refusal, isRemembered }: Decision & { kind: "refuse" }): Response {
+/** The refusal, said so that it helps, and logged. */
+function say(passage: Passage, { caller, terms, refusal, isRemembered }: Refused): Response {
   passage.gate.log(refusalLine(refusal, caller.id, describePassage(passage), isRemembered));
   return refusalAnswer(refusal, passage, terms.refuse === "result", Date.now());
 }
@@ -76,7 +83,7 @@ async function hold(passage: Passage, pass: Pass): Promise<Response | null> {
 
 /** On to the origin, and its answer back as it streams. What the origin did not get is given back. */
 async function forward(passage: Passage, pass: Pass): Promise<Response> {
-  const { request, url, env, gate, requestId } = passage;
+  const { request, url, env, ctx, gate, requestId } = passage;
   const { method, signal } = request;
   const address = originAddress(gate.policy.origin, url, gate.policy.mcpPaths[0]!);
   const told = await consumerHeaders(pass, requestId, env.ORIGIN_SIGNING_SECRET, { method, path: address.path }, Date.now());
@@ -87,13 +94,18 @@ async function forward(passage: Passage, pass: Pass): Promise<Response> {
   try {
     response = await sendToOrigin(gate.policy.origin, address.url, { method, headers, body, signal }, env);
   } catch (error) {
-    if (signal.aborted) return goneAnswer(passage);
+    if (signal.aborted) {
+      giveSlotsBack(passage, pass.slots);
+      return goneAnswer(passage);
+    }
     giveBack(passage, pass);
     gate.log({ event: "origin-unreachable", consumer: pass.caller.id, problem: String(error), requestId });
     return originUnreachableAnswer(requestId, passage);
   }
+  const heard = await hearAnswer(passage, pass, response);
+  if ("refusal" in heard) return say(passage, heard);
   if (response.status === 502 || response.status === 503) giveBack(passage, pass);
-  return withLimits(response, pass);
+  return keepWhileStreaming(withLimits(heard, pass), pass.slots, ctx);
 }
 
 /** The origin's answer, its body untouched, with what remains of the caller's limits. */
@@ -106,9 +118,4 @@ function withLimits(response: Response, pass: Pass): Response {
     answer.headers.set("RateLimit", fields.remaining);
   }
   return answer;
-}
-
-/** After the answer, never before it. */
-function giveBack({ ctx, env }: Passage, { caller, ticket }: Pass): void {
-  if (ticket !== null) ctx.waitUntil(refundConsumer(env.CONSUMERS, caller.id, ticket));
 }

@@ -2,10 +2,12 @@
 
 import { findProblems } from "./check-policy.ts";
 import { type AddressRange, parseRange } from "./consumers/addresses.ts";
-import { DEFAULT_ADDRESS_PLAN, type JwtIssuer, type Policy, PolicyError, type RepeatPolicy } from "./define-policy.ts";
+import { DEFAULT_ADDRESS_PLAN, type JwtIssuer, type LoopPolicy, type Policy, PolicyError, type RepeatPolicy } from "./define-policy.ts";
 import type { Plan } from "./limits/plan.ts";
-import { createRepeatRules, type RepeatRule, type RepeatRules } from "./limits/price.ts";
+import type { NamedByKind } from "./limits/named.ts";
 import { resolveTerms, type Terms } from "./limits/terms.ts";
+import { createWatchRules, type Watching, type WatchRule, type WatchRules } from "./limits/watches.ts";
+import { type OriginQuota, resolveOriginQuota } from "./origin/quota-policy.ts";
 
 export type OriginTarget =
   /** The parts of the URL, taken apart once. */
@@ -21,7 +23,10 @@ export interface ResolvedPolicy {
   readonly jwt: readonly JwtIssuer[];
   readonly addressPlan: string | null;
   readonly sharedRanges: readonly { readonly range: AddressRange; readonly plan: string }[];
-  readonly repeats: RepeatRules;
+  readonly watches: WatchRules;
+  /** What is said of single tools, prompts and resources for every plan. */
+  readonly named: NamedByKind;
+  readonly originQuota: OriginQuota;
   readonly handshakePerMinute: { readonly key: number; readonly address: number };
   readonly whenUnavailable: { readonly keys: "open" | "closed"; readonly others: "open" | "closed" };
   readonly mcpPaths: readonly string[];
@@ -50,15 +55,12 @@ export function resolvePolicy(policy: Policy): ResolvedPolicy {
     jwt: identity?.jwt ?? [],
     addressPlan: addressPlanOf(policy),
     sharedRanges: (identity?.addresses?.shared ?? []).map(({ range, plan }) => ({ range: parseRange(range)!, plan })),
-    repeats: createRepeatRules(
-      repeatRule(general),
-      Object.fromEntries(
-        Object.entries(tools).map(([name, rule]) => [
-          name,
-          rule === false ? { exempt: true as const } : repeatRule({ ...general, ...rule }),
-        ]),
-      ),
+    watches: createWatchRules(
+      watching(general),
+      Object.fromEntries(Object.entries(tools).map(([name, rule]) => [name, rule === false ? {} : watching({ ...general, ...rule })])),
     ),
+    named: { tools: policy.tools, prompts: policy.prompts, resources: policy.resources },
+    originQuota: resolveOriginQuota(policy.originQuota),
     handshakePerMinute: {
       key: policy.handshake?.key ?? DEFAULT_HANDSHAKE_KEY,
       address: policy.handshake?.address ?? DEFAULT_HANDSHAKE_ADDRESS,
@@ -76,7 +78,7 @@ export function resolvePolicy(policy: Policy): ResolvedPolicy {
 
 /** The terms of a plan as the policy file has it, or as `plan` overrides it. */
 export function termsOf(policy: ResolvedPolicy, name: string, plan: Plan, kind: "key" | "address"): Terms {
-  return resolveTerms(name, plan, { perMinute: policy.handshakePerMinute[kind] });
+  return resolveTerms(name, plan, { perMinute: policy.handshakePerMinute[kind] }, policy.named);
 }
 
 export function addressPlanOf(policy: Policy): string | null {
@@ -84,12 +86,18 @@ export function addressPlanOf(policy: Policy): string | null {
   return plan === undefined ? DEFAULT_ADDRESS_PLAN : plan;
 }
 
-function repeatRule(rule: RepeatPolicy): RepeatRule {
+function watching(rules: RepeatPolicy): Watching {
+  const { identical = DEFAULT_IDENTICAL, withinSeconds = DEFAULT_REPEAT_WINDOW_S, mode, sameTool, inARow, takingTurns } = rules;
   return {
-    identical: rule.identical ?? DEFAULT_IDENTICAL,
-    windowMs: (rule.withinSeconds ?? DEFAULT_REPEAT_WINDOW_S) * 1_000,
-    mode: rule.mode ?? "enforce",
+    identical: watchRule({ calls: identical, withinSeconds, ...(mode ? { mode } : {}) }),
+    ...(sameTool ? { "same-tool": watchRule(sameTool) } : {}),
+    ...(inARow ? { "in-a-row": watchRule(inARow) } : {}),
+    ...(takingTurns ? { "taking-turns": watchRule(takingTurns) } : {}),
   };
+}
+
+function watchRule({ calls, withinSeconds, mode = "enforce" }: LoopPolicy): WatchRule {
+  return { calls, windowMs: withinSeconds * 1_000, mode };
 }
 
 function resolveOrigin(origin: Policy["origin"]): OriginTarget {

@@ -3,6 +3,6 @@
 import { createGateway } from "../../src/index.ts";
 import policy from "./policy.ts";
 
-export { Consumer } from "../../src/index.ts";
+export { Consumer, OriginQuota } from "../../src/index.ts";
 
 export default createGateway(policy);

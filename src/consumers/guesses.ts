@@ -16,7 +16,7 @@ const GUESSES: Limit = {
   mode: "enforce",
 };
 const LIMITS_TEXT = JSON.stringify([GUESSES]);
-const ONE_GUESS = { limits: 1, cost: 1, fingerprint: 0, repeatsAllowed: 0, repeatWindowMs: 0, repeatMode: "enforce" } as const;
+const ONE_GUESS = { limits: 1, cost: 1, countedBy: 0, watches: [] } as const;
 
 /** @returns how long the address has to wait, or null when it may go on guessing (or nobody could be asked) */
 export async function chargeGuess(consumers: ConsumerNamespace, address: string): Promise<number | null> {

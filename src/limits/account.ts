@@ -6,8 +6,10 @@
 
 import { type Admission, forgetAdmissions, forgetTaken, heldCalls, refundAdmission, rememberAdmission } from "./admissions.ts";
 import { type Bucket, createBucket, readBucket, refillMs, renumber, take, waitFor } from "./bucket.ts";
-import { type Charge, type Limit, type Meter, REPEAT_BIT, type Verdict } from "./limit.ts";
-import { type Repeats, recordRepeat, shiftRepeats, waitForRepeat } from "./repeats.ts";
+import { type Charge, costFor, type Limit, type Meter, type Verdict } from "./limit.ts";
+import { impossibleLoops, recordLoops, waitForLoops } from "./loops.ts";
+import { type Repeats, shiftRepeats } from "./repeats.ts";
+import { shiftTrail, type Trail } from "./trail.ts";
 import { count, createWindow, latestDue, readWindow, shiftWindow, waitForWindow, type Window } from "./window.ts";
 
 export interface Account {
@@ -16,6 +18,7 @@ export interface Account {
   readonly buckets: Map<string, Bucket>;
   readonly windows: Map<string, Window>;
   readonly repeats: Repeats;
+  readonly trail: Trail;
   /** Below: this instance only, never stored (see admissions.ts). */
   readonly admissions: Admission[];
   /** `fullAt` of each bucket before the first of `admissions`. */
@@ -31,6 +34,7 @@ export function createAccount(firstTicket: number): Account {
     buckets: new Map(),
     windows: new Map(),
     repeats: new Map(),
+    trail: [],
     admissions: [],
     bases: new Map(),
     refunds: new Map(),
@@ -48,14 +52,13 @@ export function ask(account: Account, limits: readonly Limit[], charges: readonl
   keepUpWithClock(account, now);
   const costs = costPerLimit(limits, charges);
   let asked = 0;
-  for (const charge of charges) asked |= charge.limits;
+  for (const charge of charges) asked |= charge.limits | charge.countedBy;
 
-  const impossible = impossibleLimits(limits, costs) | impossibleRepeats(charges);
+  const impossible = impossibleLimits(limits, costs) | impossibleLoops(charges);
   if (impossible) return { kind: "impossible", violated: impossible };
 
-  let observed = 0;
-  const repeats = waitForRepeats(account, charges, now);
-  if (repeats.observed) observed |= REPEAT_BIT;
+  const loops = waitForLoops(account, charges, now);
+  let { observed } = loops;
 
   let bucketWaitMs = 0;
   let windowWaitMs = 0;
@@ -90,12 +93,12 @@ export function ask(account: Account, limits: readonly Limit[], charges: readonl
   const holdMs = Math.ceil(bucketWaitMs);
   if (holdMs > 0 && crossesQuotaPeriod(limits, costs, now, holdMs)) violated |= waiting;
 
-  if (repeats.waitMs > 0 || violated) {
-    const retryAfterMs = Math.max(1, Math.ceil(Math.max(repeats.waitMs, bucketWaitMs, windowWaitMs)));
+  if (loops.violated || violated) {
+    const retryAfterMs = Math.max(1, Math.ceil(Math.max(loops.waitMs, bucketWaitMs, windowWaitMs)));
     return {
       kind: "refuse",
-      cause: repeats.waitMs > 0 ? "repeat" : windowWaitMs > bucketWaitMs ? "quota" : "rate",
-      violated: repeats.waitMs > 0 ? 0 : violated,
+      cause: loops.violated ? "repeat" : windowWaitMs > bucketWaitMs ? "quota" : "rate",
+      violated: loops.violated || violated,
       retryAfterMs,
       passesAt: now + retryAfterMs,
       meters: readMeters(account, limits, asked, now, costs),
@@ -106,10 +109,7 @@ export function ask(account: Account, limits: readonly Limit[], charges: readonl
   const due = now + holdMs;
   const ticket = account.nextTicket++;
   takeAll(account, limits, costs, observed, { ticket, at: now, due });
-  for (const charge of charges) {
-    if (charge.fingerprint === 0) continue;
-    recordRepeat(account.repeats, charge.fingerprint, charge.repeatsAllowed, charge.repeatWindowMs, due);
-  }
+  recordLoops(account, charges, now, due);
   return { kind: "admit", waitMs: holdMs, ticket, meters: readMeters(account, limits, asked, now), observed };
 }
 
@@ -130,6 +130,7 @@ function keepUpWithClock(account: Account, now: number): void {
     }
     for (const window of account.windows.values()) shiftWindow(window, byMs);
     shiftRepeats(account.repeats, byMs);
+    shiftTrail(account.trail, byMs);
   }
   account.seenAt = now;
 }
@@ -160,7 +161,7 @@ function costPerLimit(limits: readonly Limit[], charges: readonly Charge[]): num
   const costs: number[] = [];
   for (let i = 0; i < limits.length; i++) {
     let cost = 0;
-    for (const charge of charges) if (charge.limits & (1 << i)) cost += charge.cost;
+    for (const charge of charges) cost += costFor(charge, 1 << i);
     costs.push(cost);
   }
   return costs;
@@ -174,35 +175,6 @@ function impossibleLimits(limits: readonly Limit[], costs: readonly number[]): n
     if (limit.mode === "enforce" && costs[i]! > most) mask |= 1 << i;
   }
   return mask;
-}
-
-function impossibleRepeats(charges: readonly Charge[]): number {
-  if (charges.length < 2) return 0;
-  for (const charge of charges) {
-    if (charge.repeatMode === "enforce" && timesIn(charges, charge.fingerprint) > charge.repeatsAllowed) return REPEAT_BIT;
-  }
-  return 0;
-}
-
-function waitForRepeats(account: Account, charges: readonly Charge[], now: number): { waitMs: number; observed: boolean } {
-  let waitMs = 0;
-  let observed = false;
-  for (const charge of charges) {
-    if (charge.fingerprint === 0) continue;
-    const calls = charges.length === 1 ? 1 : timesIn(charges, charge.fingerprint);
-    const wait = waitForRepeat(account.repeats, charge.fingerprint, calls, charge.repeatsAllowed, charge.repeatWindowMs, now);
-    if (charge.repeatMode === "observe") observed ||= wait > 0;
-    else waitMs = Math.max(waitMs, wait);
-  }
-  return { waitMs, observed };
-}
-
-/** How many calls of the POST have this fingerprint. */
-function timesIn(charges: readonly Charge[], fingerprint: number): number {
-  if (fingerprint === 0) return 0;
-  let times = 0;
-  for (const charge of charges) if (charge.fingerprint === fingerprint) times++;
-  return times;
 }
 
 /** A call is never held across the end of a calendar quota: it would be counted in one period and leave in the next. */

@@ -6,42 +6,72 @@
 /** `observe` counts and reports what it would have refused, and refuses nothing. */
 export type Mode = "enforce" | "observe";
 
-/** A token bucket: `burst` calls at once, refilled at `perMinute`. */
-export interface RateLimit {
-  readonly kind: "rate";
+interface NamedLimit {
   /** Where the object keeps the state. Never the plan's name, so that a change of plan finds what was spent. */
   readonly slot: string;
   /** What the caller reads in `RateLimit` and in refusals. */
   readonly name: string;
+  readonly mode: Mode;
+  /** In words, what the limit is about when it is not all of a consumer's calls: `tool "search"`. */
+  readonly scope?: string;
+}
+
+/** A token bucket: `burst` calls at once, refilled at `perMinute`. */
+export interface RateLimit extends NamedLimit {
+  readonly kind: "rate";
   readonly burst: number;
   readonly perMinute: number;
-  readonly mode: Mode;
 }
 
 /** A true count: never more than `calls` in a period. */
-export interface QuotaLimit {
+export interface QuotaLimit extends NamedLimit {
   readonly kind: "quota";
-  readonly slot: string;
-  readonly name: string;
   readonly calls: number;
   /** A calendar period in UTC, or the length in milliseconds of a window that slides. */
   readonly per: "day" | "month" | number;
+}
+
+/** Limits that count calls as they leave. */
+export type Limit = RateLimit | QuotaLimit;
+
+/** How many calls may be on their way at once: `calls` is their number. Kept apart from the others (slots.ts). */
+export interface ConcurrencyLimit extends NamedLimit {
+  readonly kind: "concurrency";
+  readonly calls: number;
+}
+
+/** Everything that can refuse a call by a number, as a caller is told of it. */
+export type AnyLimit = Limit | ConcurrencyLimit;
+
+/** The ways of circling that the loop breaker knows. */
+export const LOOP_KINDS = ["identical", "same-tool", "in-a-row", "taking-turns"] as const;
+export type LoopKind = (typeof LOOP_KINDS)[number];
+
+/** What the loop breaker looks for in one call. */
+export interface Watch {
+  readonly kind: LoopKind;
+  /** Never 0. See mcp/fingerprint.ts; for `same-tool` it is of the method and the name alone. */
+  readonly fingerprint: number;
+  /** How many such calls may pass within `windowMs`. */
+  readonly calls: number;
+  readonly windowMs: number;
   readonly mode: Mode;
 }
 
-export type Limit = RateLimit | QuotaLimit;
-
 /** What one call asks of the limits. */
 export interface Charge {
-  /** Bit i is set when the call falls under `limits[i]`. */
+  /** Bit i is set when the call falls under `limits[i]`, and costs it `cost`. */
   readonly limits: number;
   readonly cost: number;
-  /** See mcp/fingerprint.ts; 0 for a call that no repeat window watches. */
-  readonly fingerprint: number;
-  /** How many identical calls may pass within `repeatWindowMs`. */
-  readonly repeatsAllowed: number;
-  readonly repeatWindowMs: number;
-  readonly repeatMode: Mode;
+  /** Limits that count calls and not what they cost: those of one tool. */
+  readonly countedBy: number;
+  readonly watches: readonly Watch[];
+}
+
+/** What a charge takes of the limit with this bit. */
+export function costFor({ limits, cost, countedBy }: Charge, bit: number): number {
+  if (limits & bit) return cost;
+  return countedBy & bit ? 1 : 0;
 }
 
 /** What remains of a limit: the two numbers of a `RateLimit` field. */
@@ -63,15 +93,15 @@ export type Verdict =
       readonly ticket: number;
       /** One for each limit asked about, in the order of the limits. */
       readonly meters: readonly Meter[];
-      /** What limits in `observe` mode would have refused: bits as in `Charge.limits`, and `REPEAT_BIT`. */
+      /** What limits in `observe` mode would have refused: bits as in `Charge.limits`, and loop bits. */
       readonly observed: number;
     }
   | {
       readonly kind: "refuse";
       readonly cause: Cause;
-      /** All limits that refuse, as bits. 0 when the cause is `repeat`. */
+      /** All limits that refuse, as bits; loop bits alone when the cause is `repeat`. */
       readonly violated: number;
-      /** When the same POST would pass without being held, all limits and the repeat window together. */
+      /** When the same POST would pass without being held, all limits and the loop breaker together. */
       readonly retryAfterMs: number;
       /** The same as a time, by the object's clock: what is told of a long wait. */
       readonly passesAt: number;
@@ -81,6 +111,15 @@ export type Verdict =
   /** The POST asks for more than a limit can ever give at once: waiting will not help. */
   | { readonly kind: "impossible"; readonly violated: number };
 
-/** The most limits that one consumer can have: bits of a number, with one kept for the repeat window. */
+/** The most limits that one POST can fall under: bits of a number, with some kept for the kinds of loops. */
 export const MAX_LIMITS = 24;
-export const REPEAT_BIT = 1 << MAX_LIMITS;
+
+/** The bit of a kind of loop beside those of the limits. */
+export function loopBit(kind: LoopKind): number {
+  return 1 << (MAX_LIMITS + LOOP_KINDS.indexOf(kind));
+}
+
+/** The kinds of loops whose bits are set. */
+export function loopsIn(mask: number): LoopKind[] {
+  return LOOP_KINDS.filter((kind) => mask & loopBit(kind));
+}

@@ -5,8 +5,8 @@
 
 import type { BoundedCache } from "../bounded-cache.ts";
 import { type Bucket, createBucket, refillMs, take, waitFor } from "./bucket.ts";
-import type { Charge } from "./limit.ts";
-import type { Terms } from "./terms.ts";
+import { type Charge, costFor } from "./limit.ts";
+import type { LimitSet } from "./terms.ts";
 
 /** Notifications, answers to the server's own requests, GET, DELETE: a minute, for each consumer and isolate. */
 export const UNMETERED_PER_MINUTE = 600;
@@ -32,14 +32,14 @@ export function takeLocally(
 export function takeUnasked(
   buckets: BoundedCache<Bucket>,
   consumer: string,
-  terms: Terms,
+  set: LimitSet,
   charges: readonly Charge[],
   now: number,
 ): number {
   let waitMs = 0;
-  for (const [i, limit] of terms.limits.entries()) {
+  for (const [i, limit] of set.limits.entries()) {
     if (limit.kind !== "rate" || limit.mode === "observe") continue;
-    const calls = charges.reduce((sum, charge) => (charge.limits & (1 << i) ? sum + charge.cost : sum), 0);
+    const calls = charges.reduce((sum, charge) => sum + costFor(charge, 1 << i), 0);
     if (calls === 0) continue;
     const numbers = { burst: Math.max(calls, limit.burst * UNASKED_SHARE), perMinute: Math.max(1, limit.perMinute * UNASKED_SHARE) };
     waitMs = Math.max(waitMs, takeLocally(buckets, `unasked ${limit.slot} ${consumer}`, numbers, calls, now));

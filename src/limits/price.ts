@@ -1,76 +1,88 @@
 /** From what a POST is to what it asks of the limits: one charge for each of its requests. */
 
-import { fingerprint } from "../mcp/fingerprint.ts";
 import { type Lane, laneOf, strictestLane } from "../mcp/lanes.ts";
 import type { Message } from "../mcp/message.ts";
-import type { Charge, Mode } from "./limit.ts";
-import { createMatcher, type Matcher } from "./patterns.ts";
-import type { Terms } from "./terms.ts";
-
-/** How many identical calls may be forwarded within a window. */
-export interface RepeatRule {
-  readonly identical: number;
-  readonly windowMs: number;
-  readonly mode: Mode;
-}
-
-export interface RepeatRules {
-  readonly general: RepeatRule;
-  /** By the name of a tool or prompt, or the URI of a resource; exempt where repeating is no loop, as in polling. */
-  readonly named: Matcher<RepeatRule | { readonly exempt: true }>;
-}
-
-export function createRepeatRules(
-  general: RepeatRule,
-  named: Readonly<Record<string, RepeatRule | { readonly exempt: true }>>,
-): RepeatRules {
-  return { general, named: createMatcher(named) };
-}
+import { type Charge, MAX_LIMITS } from "./limit.ts";
+import { costOfCall, findNamed, type NamedTerms } from "./named.ts";
+import { limitSet, type LimitSet, type Terms } from "./terms.ts";
+import { type WatchRules, watchesFor } from "./watches.ts";
 
 export interface Price {
   /** The lane as which the whole POST waits and is refused. */
   readonly lane: Lane;
   /** Empty when nothing in the POST is counted by the consumer's object. */
   readonly charges: readonly Charge[];
+  /** What the bits of the charges stand for. Null for a batch of so many names that their limits do not fit together. */
+  readonly set: LimitSet | null;
   /** The lane of each message, in the order of the POST. */
   readonly lanes: readonly Lane[];
+  /** Calls for which the policy's own function gave no cost: they cost 1. */
+  readonly uncosted: readonly Message[];
 }
 
-/** Requests in the work and handshake lanes; the rest is bounded elsewhere. Does no hashing: see `fingerprintCharges`. */
+const NONE: readonly never[] = [];
+
+/** Requests in the work and handshake lanes; the rest is bounded elsewhere. Does no hashing: see `watchCharges`. */
 export function price(messages: readonly Message[], terms: Terms): Price {
   const lanes = messages.map(laneOf);
+  const lane = strictestLane(lanes);
+  if (terms.named && lane === "work") return priceByName(messages, lanes, terms, findNamed.bind(null, terms.named));
   const charges: Charge[] = [];
   for (const lane of lanes) {
-    if (lane === "work") charges.push(plainCharge(terms.workMask));
-    else if (lane === "handshake") charges.push(plainCharge(terms.handshakeMask));
+    if (lane === "work") charges.push(chargeOf(terms.workMask, 1, 0));
+    else if (lane === "handshake") charges.push(chargeOf(terms.handshakeMask, 1, 0));
   }
-  return { lane: strictestLane(lanes), charges, lanes };
+  return { lane, charges, set: terms, lanes, uncosted: NONE };
 }
 
-function plainCharge(limits: number): Charge {
-  return { limits, cost: 1, fingerprint: 0, repeatsAllowed: 0, repeatWindowMs: 0, repeatMode: "enforce" };
+function priceByName(
+  messages: readonly Message[],
+  lanes: readonly Lane[],
+  terms: Terms,
+  find: (message: Message) => NamedTerms | undefined,
+): Price {
+  const uncosted: Message[] = [];
+  const names = messages.map((message, i) => (lanes[i] === "work" ? find(message) : undefined));
+  const set = setOf(names, terms);
+  const charges: Charge[] = [];
+  for (const [i, lane] of lanes.entries()) {
+    if (lane === "handshake") charges.push(chargeOf(terms.handshakeMask, 1, 0));
+    if (lane !== "work") continue;
+    const named = names[i];
+    const cost = named ? costOfCall(named.cost, messages[i]!) : 1;
+    if (cost === null) uncosted.push(messages[i]!);
+    charges.push(chargeOf(terms.workMask, cost ?? 1, named && set ? maskIn(set, named) : 0));
+  }
+  return { lane: strictestLane(lanes), charges, set, lanes, uncosted };
 }
 
-/** The same charges with the fingerprint of each call that a repeat window watches. */
-export function fingerprintCharges(price: Price, messages: readonly Message[], rules: RepeatRules): readonly Charge[] {
+/** The plan's limits with those of every name in the POST behind them: nearly always one name, whose set is ready. */
+function setOf(names: readonly (NamedTerms | undefined)[], terms: Terms): LimitSet | null {
+  const distinct = new Set(names.filter((named): named is NamedTerms => (named?.ownLimits.length ?? 0) > 0));
+  if (distinct.size === 0) return terms;
+  if (distinct.size === 1) return terms.setFor([...distinct][0]!);
+  const limits = [...terms.limits, ...[...distinct].flatMap((named) => named.ownLimits)];
+  return limits.length > MAX_LIMITS ? null : limitSet(limits);
+}
+
+function maskIn({ limits }: LimitSet, { ownLimits }: NamedTerms): number {
+  if (ownLimits.length === 0) return 0;
+  const first = limits.indexOf(ownLimits[0]!);
+  return ((1 << ownLimits.length) - 1) << first;
+}
+
+function chargeOf(limits: number, cost: number, countedBy: number): Charge {
+  return { limits, cost, countedBy, watches: NONE };
+}
+
+/** The same charges with what the loop breaker looks for in each of them. */
+export function watchCharges(price: Price, messages: readonly Message[], rules: WatchRules): readonly Charge[] {
   let next = 0;
   const charges: Charge[] = [];
   for (const [i, lane] of price.lanes.entries()) {
     if (lane !== "work" && lane !== "handshake") continue;
     const charge = price.charges[next++]!;
-    const message = messages[i]!;
-    const rule = lane === "work" && message.kind === "request" ? ruleFor(message, rules) : null;
-    if (!rule || message.kind !== "request") {
-      charges.push(charge);
-      continue;
-    }
-    charges.push({
-      ...charge,
-      fingerprint: fingerprint(message.method, message.params),
-      repeatsAllowed: rule.identical,
-      repeatWindowMs: rule.windowMs,
-      repeatMode: rule.mode,
-    });
+    charges.push(lane === "work" ? { ...charge, watches: watchesFor(messages[i]!, rules) } : charge);
   }
   return charges;
 }
@@ -78,7 +90,7 @@ export function fingerprintCharges(price: Price, messages: readonly Message[], r
 /** All limits that a POST falls under, as bits. */
 export function maskOf({ charges }: Price): number {
   let mask = 0;
-  for (const charge of charges) mask |= charge.limits;
+  for (const charge of charges) mask |= charge.limits | charge.countedBy;
   return mask;
 }
 
@@ -88,23 +100,9 @@ export function costOf({ charges }: Price): number {
   return cost;
 }
 
-/** The rule that the first watched call of a POST falls under: what a refusal for repeating tells. */
-export function repeatRuleOf(messages: readonly Message[], rules: RepeatRules): RepeatRule | null {
-  for (const message of messages) {
-    const rule = laneOf(message) === "work" ? ruleFor(message, rules) : null;
-    if (rule) return rule;
-  }
-  return null;
-}
-
-/** What a request is about: a tool's or prompt's name, or a resource's URI. Empty for other methods. */
-export function subjectOf(message: Message): string {
-  if (message.kind !== "request") return "";
-  const subject = message.method === "resources/read" ? message.params["uri"] : message.params["name"];
-  return typeof subject === "string" ? subject : "";
-}
-
-function ruleFor(message: Message, rules: RepeatRules): RepeatRule | null {
-  const rule = rules.named(subjectOf(message)) ?? rules.general;
-  return "exempt" in rule ? null : rule;
+/** Calls in the work lane. */
+export function callsIn({ lanes }: Price): number {
+  let calls = 0;
+  for (const lane of lanes) if (lane === "work") calls++;
+  return calls;
 }

@@ -7,7 +7,7 @@
 
 import { BoundedCache } from "../bounded-cache.ts";
 import type { Meter } from "./limit.ts";
-import type { Terms } from "./terms.ts";
+import type { LimitSet } from "./terms.ts";
 
 export const MEMO_MS = 250;
 const MAX_ENTRIES = 10_000;
@@ -20,9 +20,11 @@ export interface RememberedRefusal {
   readonly retryAfterMs: number;
   readonly passesAt: number;
   readonly meters: readonly Meter[];
+  /** What the POST would have cost, and how many calls it had. */
   readonly cost: number;
-  /** Other terms make another refusal. */
-  readonly terms: Terms;
+  readonly calls: number;
+  /** Other terms, or another tool's own limits, make another refusal. */
+  readonly set: LimitSet;
 }
 
 export type RefusalMemo = BoundedCache<RememberedRefusal>;
@@ -36,17 +38,18 @@ export function rememberRefusal(memo: RefusalMemo, consumer: string, mask: numbe
   memo.set(keyOf(consumer, mask), refusal, refusal.refusedAt + MEMO_MS);
 }
 
-/** The refusal that still holds for a POST of this cost that could be held for `maxWaitMs`, or undefined. */
+/** The refusal that still holds for a POST that asks for as much and could be held for `maxWaitMs`, or undefined. */
 export function recallRefusal(
   memo: RefusalMemo,
   consumer: string,
   mask: number,
-  ask: { readonly cost: number; readonly terms: Terms; readonly maxWaitMs: number },
+  ask: { readonly cost: number; readonly calls: number; readonly set: LimitSet; readonly maxWaitMs: number },
   now: number,
 ): RememberedRefusal | undefined {
   const refusal = memo.get(keyOf(consumer, mask), now);
-  if (!refusal || refusal.terms !== ask.terms || now < refusal.refusedAt) return undefined;
-  return ask.cost >= refusal.cost && now < refusal.refusedAt + refusal.retryAfterMs - ask.maxWaitMs ? refusal : undefined;
+  if (!refusal || refusal.set !== ask.set || now < refusal.refusedAt) return undefined;
+  const asksForAsMuch = ask.cost >= refusal.cost && ask.calls >= refusal.calls;
+  return asksForAsMuch && now < refusal.refusedAt + refusal.retryAfterMs - ask.maxWaitMs ? refusal : undefined;
 }
 
 function keyOf(consumer: string, mask: number): string {

@@ -1,6 +1,6 @@
 /**
- * The loop breaker's memory: when each fingerprint was last forwarded. An agent that is stuck sends the same call
- * again and again; the call after the last one allowed within the window is refused before it costs anything.
+ * When each fingerprint was last forwarded. An agent that is stuck sends the same call again and again; the call after the
+ * last one allowed within the window is refused before it costs anything.
  */
 
 /** Enough for a plan of 600 calls a minute to have a quarter of a minute between two turns of a loop. */

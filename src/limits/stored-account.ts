@@ -27,6 +27,8 @@ export interface StoredAccount {
   readonly windows: readonly (readonly [string, number, Window["per"], number, number, readonly (readonly [number, number, number])[]])[];
   /** fingerprint, window, then the times */
   readonly repeats: readonly (readonly number[])[];
+  /** fingerprint, time, window; absent where no rule looks at the order of calls */
+  readonly trail?: readonly (readonly [number, number, number])[];
 }
 
 /** What is stored, as far as the next decision to write needs it. */
@@ -107,8 +109,9 @@ export function store(account: Account, now: number, latest?: number): { row: St
     const recent = times.filter((time) => time + windowMs > now);
     if (recent.length > 0) repeats.push([fingerprint, windowMs, ...recent]);
   }
+  const trail = account.trail.map(({ fingerprint, time, windowMs }) => [fingerprint, time, windowMs] as const);
   return {
-    row: { v: 1, seenAt: account.seenAt, buckets, windows, repeats },
+    row: { v: 1, seenAt: account.seenAt, buckets, windows, repeats, ...(trail.length > 0 ? { trail } : {}) },
     ahead: { seenAt: account.seenAt, isExact, buckets: aheadBuckets, windows: aheadWindows },
   };
 }
@@ -128,9 +131,10 @@ export function restore(account: Account, row: StoredAccount): void {
     });
   }
   for (const [fingerprint, windowMs, ...times] of row.repeats) account.repeats.set(fingerprint!, { windowMs: windowMs!, times });
+  for (const [fingerprint, time, windowMs] of row.trail ?? []) account.trail.push({ fingerprint, time, windowMs });
 }
 
-/** When nothing in the account matters any more: every bucket full, every window and repeat window over. */
+/** When nothing in the account matters any more: every bucket full, every window of any kind over. */
 export function forgettableAt(account: Account, now: number): number {
   let at = 0;
   for (const bucket of account.buckets.values()) at = Math.max(at, bucket.fullAt);
@@ -138,5 +142,6 @@ export function forgettableAt(account: Account, now: number): number {
   for (const { windowMs, times } of account.repeats.values()) {
     for (const time of times) at = Math.max(at, time + windowMs);
   }
+  for (const { time, windowMs } of account.trail) at = Math.max(at, time + windowMs);
   return at;
 }

@@ -3,65 +3,91 @@
  * done again on each call. Made once for each plan (or each key, when the policy computes limits from metadata).
  */
 
-import type { Limit, Mode } from "./limit.ts";
-import { type Plan, slidingMs } from "./plan.ts";
+import type { ConcurrencyLimit, Limit } from "./limit.ts";
+import { type NamedBook, type NamedByKind, type NamedTerms, resolveNamed } from "./named.ts";
+import type { Plan } from "./plan.ts";
+import { quotaLimits, rateLimit } from "./plan-limits.ts";
 
 export const DEFAULT_MAX_WAIT_SECONDS = 10;
+const DEFAULT_STREAMS = 16;
+const DEFAULT_WEIGHT = 1;
 
 /** The handshake lane's own bucket: a minute's worth at once, and as much a minute. */
 export interface HandshakeTerms {
   readonly perMinute: number;
 }
 
-export interface Terms {
-  readonly plan: string;
-  /** The general rate first, then the quotas, the handshake last. */
+/** Limits that are asked about together. Bits in charges and verdicts are places in this list. */
+export interface LimitSet {
   readonly limits: readonly Limit[];
   /** `limits` as they travel to the consumer's object, which parses a text that it has not seen before. */
   readonly limitsText: string;
+}
+
+/** The limits of the plan itself: the general rate first, then the quotas, the handshake last. */
+export interface Terms extends LimitSet {
+  readonly plan: string;
   /** The limits of the work lane and of the handshake lane, as bits of `limits`. */
   readonly workMask: number;
   readonly handshakeMask: number;
+  /** Null where calls at once are not limited. */
+  readonly concurrency: ConcurrencyLimit | null;
+  readonly streams: ConcurrencyLimit;
+  readonly named: NamedBook | null;
+  /** The limits of the plan with those of one name behind them. */
+  readonly setFor: (named: NamedTerms) => LimitSet;
   readonly maxWaitMs: number;
   readonly refuse: "error" | "result";
+  readonly weight: number;
 }
 
-export const RATE_SLOT = "rate";
 export const HANDSHAKE_SLOT = "handshake";
 
-export function resolveTerms(name: string, plan: Plan, handshake: HandshakeTerms): Terms {
-  const rate = typeof plan.rate === "number" ? { perMinute: plan.rate } : plan.rate;
-  const limits: Limit[] = [
-    {
-      kind: "rate",
-      slot: RATE_SLOT,
-      name,
-      burst: rate.burst ?? rate.perMinute,
-      perMinute: rate.perMinute,
-      mode: rate.mode ?? "enforce",
-    },
-  ];
-  for (const [quotaName, quota] of Object.entries(plan.quotas ?? {})) {
-    const per = quota.per === "day" || quota.per === "month" ? quota.per : slidingMs(quota.per);
-    const mode: Mode = quota.mode ?? "enforce";
-    limits.push({ kind: "quota", slot: `quota:${per}`, name: quotaName, calls: quota.calls, per, mode });
-  }
+/** @param general what the policy says of names for every plan */
+export function resolveTerms(name: string, plan: Plan, handshake: HandshakeTerms, general: NamedByKind = {}): Terms {
+  const limits: Limit[] = [rateLimit(plan.rate, { slot: "", name }), ...quotaLimits(plan.quotas ?? {}, { slot: "", name: "" })];
   const workMask = (1 << limits.length) - 1;
   const handshakeMask = 1 << limits.length;
   const { perMinute } = handshake;
   limits.push({ kind: "rate", slot: HANDSHAKE_SLOT, name: HANDSHAKE_SLOT, burst: perMinute, perMinute, mode: "enforce" });
-  return {
+  const sets = new Map<NamedTerms, LimitSet>();
+  const terms: Terms = {
     plan: name,
-    limits,
-    limitsText: JSON.stringify(limits),
+    ...limitSet(limits),
     workMask,
     handshakeMask,
+    concurrency: plan.concurrency === undefined ? null : concurrencyLimit("calls", `${name}.at-once`, plan.concurrency),
+    streams: concurrencyLimit("streams", `${name}.streams`, plan.streams ?? DEFAULT_STREAMS),
+    named: resolveNamed(general, plan),
+    setFor(named) {
+      let set = sets.get(named);
+      if (!set) {
+        set = named.ownLimits.length === 0 ? terms : limitSet([...limits, ...named.ownLimits]);
+        sets.set(named, set);
+      }
+      return set;
+    },
     maxWaitMs: (plan.maxWaitSeconds ?? DEFAULT_MAX_WAIT_SECONDS) * 1_000,
     refuse: plan.refuse ?? "error",
+    weight: plan.weight ?? DEFAULT_WEIGHT,
   };
+  return terms;
+}
+
+export function limitSet(limits: readonly Limit[]): LimitSet {
+  return { limits, limitsText: JSON.stringify(limits) };
+}
+
+function concurrencyLimit(
+  slot: string,
+  name: string,
+  input: number | { calls: number; mode?: "enforce" | "observe" | undefined },
+): ConcurrencyLimit {
+  const { calls, mode = "enforce" } = typeof input === "number" ? { calls: input } : input;
+  return { kind: "concurrency", slot, name, calls, mode };
 }
 
 /** The limits whose bits are set, in the order of their meters. */
-export function limitsIn(terms: Terms, mask: number): Limit[] {
-  return terms.limits.filter((_, i) => mask & (1 << i));
+export function limitsIn(set: LimitSet, mask: number): Limit[] {
+  return set.limits.filter((_, i) => mask & (1 << i));
 }

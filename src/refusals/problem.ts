@@ -1,7 +1,7 @@
 /** The Problem Details object of a refusal (RFC 9457), with the problem types that the IANA registry has for limits. */
 
 import type { Refusal, RefusalCause } from "./refusal.ts";
-import { statusOf } from "./refusal.ts";
+import { limiterOf, statusOf } from "./refusal.ts";
 
 const TYPES = "https://iana.org/assignments/http-problem-types#";
 
@@ -15,6 +15,8 @@ export interface Problem {
 
 export function problemOf(refusal: Refusal, detail: string): Problem {
   const status = statusOf(refusal);
+  // Notifications and streams are part of connecting, too: they follow `initialize`.
+  const isConnecting = refusal.lane !== "work";
   const type = status === 503 ? "temporary-reduced-capacity" : refusal.cause === "repeat" ? "abnormal-usage-detected" : "quota-exceeded";
   return {
     type: TYPES + type,
@@ -22,13 +24,16 @@ export function problemOf(refusal: Refusal, detail: string): Problem {
     status,
     detail,
     // mcp-remote takes some digits in the text of a failed connection for statuses: a handshake's problem has none to spare.
-    ...(refusal.lane === "work" ? { instance: `urn:uuid:${refusal.requestId}` } : {}),
+    ...(isConnecting ? {} : { instance: `urn:uuid:${refusal.requestId}` }),
     ...(refusal.violated.length > 0 ? { "violated-policies": refusal.violated.map((limit) => limit.name) } : {}),
     cause: refusal.cause,
-    limiter: "edge",
+    limiter: limiterOf(refusal),
     plan: refusal.plan,
-    ...(refusal.lane === "work" ? { retryAfterMs: refusal.retryAfterMs } : { retryAfterSeconds: harmlessSeconds(refusal.retryAfterMs) }),
+    ...(isConnecting ? { retryAfterSeconds: harmlessSeconds(refusal.retryAfterMs) } : { retryAfterMs: refusal.retryAfterMs }),
     ...(refusal.isEstimated ? { estimated: true } : {}),
+    ...(refusal.loop ? { loop: refusal.loop.kind } : {}),
+    ...(refusal.cost === undefined ? {} : { cost: refusal.cost }),
+    ...(refusal.origin?.answer ? { origin: refusal.origin.answer } : {}),
   };
 }
 
@@ -47,6 +52,10 @@ function titleOf(cause: RefusalCause): string {
       return "Quota used up";
     case "repeat":
       return "Loop stopped";
+    case "concurrency":
+      return "Too many calls at once";
+    case "origin":
+      return "Limit of the MCP server behind the gate";
     case "capacity":
       return "Limits cannot be checked";
   }

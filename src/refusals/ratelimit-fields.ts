@@ -1,10 +1,10 @@
 /** `RateLimit-Policy` and `RateLimit` as in draft-ietf-httpapi-ratelimit-headers-10: lists of RFC 9651. */
 
-import type { Limit, Meter } from "../limits/limit.ts";
+import type { AnyLimit, Limit, Meter } from "../limits/limit.ts";
 import { periodAt } from "../limits/window.ts";
 
 export interface MeteredLimit {
-  readonly limit: Limit;
+  readonly limit: AnyLimit;
   readonly meter: Meter;
 }
 
@@ -19,14 +19,19 @@ export function rateLimitFields(metered: readonly MeteredLimit[], now: number): 
   if (enforced.length === 0) return null;
   if (enforced.length > 1) enforced.sort((a, b) => tightness(a) - tightness(b));
   return {
-    policy: enforced.map(({ limit }) => `"${limit.name}";q=${quantity(limit)};w=${windowSeconds(limit, now)}`).join(", "),
+    policy: enforced.map(({ limit }) => `"${limit.name}";q=${quantity(limit)}${unitOrWindow(limit, now)}`).join(", "),
     remaining: enforced.map(({ limit, meter }) => `"${limit.name}";r=${meter.remaining}${resetParameter(meter)}`).join(", "),
   };
 }
 
 /** `q` of a bucket is its burst: what can be had at once. */
-function quantity(limit: Limit): number {
+function quantity(limit: AnyLimit): number {
   return limit.kind === "rate" ? limit.burst : limit.calls;
+}
+
+/** Calls at once have no window, and are not counted in requests. */
+function unitOrWindow(limit: AnyLimit, now: number): string {
+  return limit.kind === "concurrency" ? ';qu="concurrent-requests"' : `;w=${windowSeconds(limit, now)}`;
 }
 
 /** `w` of a bucket is the time in which an empty one is full again. */

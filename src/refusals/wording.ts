@@ -4,11 +4,13 @@
  * takes for something else (`404`, `405`, `Not Found`, `Method Not Allowed`).
  */
 
-import type { Limit } from "../limits/limit.ts";
-import type { Refusal } from "./refusal.ts";
+import type { AnyLimit } from "../limits/limit.ts";
+import type { Loop, OriginLimit, Refusal } from "./refusal.ts";
 
 /** Longer than this, an agent should not sleep: SDKs time out around a tool call after a minute. */
 export const LONG_WAIT_MS = 60_000;
+/** Of what an origin said: enough for a sentence, too little to drown ours. */
+const MAX_QUOTED_CHARS = 300;
 
 export function wordRefusal(refusal: Refusal): string {
   return `${wordCause(refusal)} ${wordWayOn(refusal)}`;
@@ -16,19 +18,55 @@ export function wordRefusal(refusal: Refusal): string {
 
 function wordCause(refusal: Refusal): string {
   switch (refusal.cause) {
-    case "repeat": {
-      const { identical, windowMs } = refusal.repeat!;
-      return `Loop stopped: this exact call was already let through ${identical} times within ${duration(windowMs)}. Sending it again will not help: use the answer you have, change the arguments, or take another step.`;
-    }
+    case "repeat":
+      return wordLoop(refusal.loop!);
+    case "concurrency":
+      return refusal.lane === "stream"
+        ? `Too many streams are open at once on plan "${refusal.plan}": ${refusal.violated.map(wordLimit).join("; ")}. Close one first.`
+        : `Too many calls at once on plan "${refusal.plan}": ${refusal.violated.map(wordLimit).join("; ")}. Send fewer in parallel.`;
+    case "origin":
+      return wordOrigin(refusal.origin!);
     case "capacity":
+      if (refusal.lane === "unmetered") return "Too many notifications and connection requests at once.";
       return "The gate in front of this MCP server cannot check your limits at the moment, so it let nothing through and charged nothing.";
     case "quota":
-      return `Quota used up: ${refusal.violated.map(wordLimit).join("; ")}.`;
+      return `Quota used up: ${refusal.violated.map(wordLimit).join("; ")}.${wordCost(refusal)}`;
     case "rate":
       return refusal.lane === "work"
-        ? `Rate limit reached on plan "${refusal.plan}": ${refusal.violated.map(wordLimit).join("; ")}.`
+        ? `Rate limit reached on plan "${refusal.plan}": ${refusal.violated.map(wordLimit).join("; ")}.${wordCost(refusal)}`
         : `Too many connection requests: ${refusal.violated.map(wordLimit).join("; ")}.`;
   }
+}
+
+function wordLoop({ kind, calls, windowMs }: Loop): string {
+  const within = duration(windowMs);
+  switch (kind) {
+    case "identical":
+      return `Loop stopped: this exact call was already let through ${calls} times within ${within}. Sending it again will not help: use the answer you have, change the arguments, or take another step.`;
+    case "same-tool":
+      return `Loop stopped: this tool was already called ${calls} times within ${within}, with whatever arguments. More of the same will not help: work with the answers you have, or take another step.`;
+    case "in-a-row":
+      return `Loop stopped: this exact call was let through ${calls} times in a row within ${within}, with no other in between. Sending it again will not help: use the answer you have, or take another step.`;
+    case "taking-turns":
+      return `Loop stopped: your last ${calls} calls within ${within} were this one and one other, taking turns. Going on like this will not help: use the answers you have, or take another step.`;
+  }
+}
+
+function wordOrigin({ why, answer }: OriginLimit): string {
+  const said = answer?.body.trim();
+  const quoted = said ? ` It said: ${JSON.stringify(said.slice(0, MAX_QUOTED_CHARS))}.` : "";
+  switch (why) {
+    case "closed":
+      return `The MCP server behind this gate has reached a limit of its own, which is not your plan's, and takes no more calls for now.${quoted}`;
+    case "quota":
+      return "The quota of the MCP server behind this gate, which all its callers share, is used up. It is not your plan's limit.";
+    case "share":
+      return "You have had your share of the quota of the MCP server behind this gate; the rest of it is for its other callers. It is not your plan's limit.";
+  }
+}
+
+function wordCost({ cost }: Refusal): string {
+  return cost === undefined ? "" : ` This one counts as ${cost}.`;
 }
 
 function wordWayOn(refusal: Refusal): string {
@@ -39,11 +77,17 @@ function wordWayOn(refusal: Refusal): string {
     return `Do not wait for it: stop here and say that the limit holds until ${about}${until}.`;
   }
   const wait = `${about}${duration(retryAfterMs)}`;
-  if (cause === "repeat") return `The same call is possible again in ${wait}.`;
+  if (cause === "repeat") return `${refusal.loop?.kind === "same-tool" ? "Such a" : "The same"} call is possible again in ${wait}.`;
   return `Wait ${wait}, then send the same call again; sooner, it will be refused again.`;
 }
 
-export function wordLimit(limit: Limit): string {
+export function wordLimit(limit: AnyLimit): string {
+  const number = wordNumber(limit);
+  return limit.scope === undefined ? number : `${number} for ${limit.scope}`;
+}
+
+function wordNumber(limit: AnyLimit): string {
+  if (limit.kind === "concurrency") return `${limit.slot === "streams" ? `${limit.calls} open` : calls(limit.calls)} at once`;
   if (limit.kind === "rate") {
     return limit.burst === limit.perMinute
       ? `${calls(limit.burst)} a minute`

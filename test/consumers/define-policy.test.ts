@@ -34,7 +34,7 @@ describe("a policy", () => {
       prefix: "/turnpike",
       allowedHosts: null,
     });
-    expect(resolved.repeats.general).toEqual({ identical: 10, windowMs: 60_000, mode: "enforce" });
+    expect(resolved.watches.general).toEqual({ identical: { calls: 10, windowMs: 60_000, mode: "enforce" } });
   });
 
   test("that is wrong in many places is told all of them together, each with its path", () => {

@@ -198,7 +198,7 @@ describe.concurrent("the loop breaker", () => {
     await vi.waitFor(() => {
       const lines = logged("would-refuse").filter(({ consumer }) => consumer === "key:observed-loop");
       expect(lines).toHaveLength(2);
-      expect(lines[0]).toMatchObject({ limits: ["repeat"], subject: "tools/call fail" });
+      expect(lines[0]).toMatchObject({ limits: ["identical"], subject: "tools/call fail" });
     }, LOG_ARRIVES);
   });
 });

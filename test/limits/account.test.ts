@@ -1,8 +1,8 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ask, createAccount } from "../../src/limits/account.ts";
-import { type Charge, REPEAT_BIT } from "../../src/limits/limit.ts";
-import { charge, quotaLimit, rateLimit } from "./life.ts";
+import { loopBit } from "../../src/limits/limit.ts";
+import { charge, quotaLimit, rateLimit, watch } from "./life.ts";
 import { life, live, planNumbers } from "./life-log.ts";
 
 const START = Date.UTC(2026, 10, 21, 12);
@@ -41,7 +41,7 @@ describe("one POST, several limits", () => {
     expect(ask(account, limits, [charge(1, 4)], 60_000, START)).toEqual({ kind: "impossible", violated: 1 });
     expect(ask(account, limits, [charge(3), charge(3), charge(3)], 60_000, START)).toEqual({ kind: "impossible", violated: 2 });
     const looped = charge(1, 1, { fingerprint: 5, allowed: 1, windowMs: 60_000 });
-    expect(ask(account, limits, [looped, looped], 0, START)).toEqual({ kind: "impossible", violated: REPEAT_BIT });
+    expect(ask(account, limits, [looped, looped], 0, START)).toEqual({ kind: "impossible", violated: loopBit("identical") });
     expect(ask(account, limits, [charge(3)], 0, START)).toMatchObject({ meters: [{ remaining: 2 }, { remaining: 1 }] });
   });
 
@@ -65,9 +65,9 @@ describe("a limit that only observes", () => {
   test("refuses nothing, and reports what it would have refused", () => {
     const account = createAccount(1);
     const limits = [rateLimit({ burst: 1, perMinute: 1, mode: "observe" }), quotaLimit({ calls: 1, per: "day", mode: "observe" })];
-    const loop: Charge = { ...charge(3, 1, { fingerprint: 9, allowed: 1, windowMs: 60_000 }), repeatMode: "observe" };
+    const loop = { ...charge(3), watches: [watch("identical", 9, 1, 60_000, "observe")] };
     expect(ask(account, limits, [loop], 0, START)).toMatchObject({ kind: "admit", waitMs: 0, observed: 0 });
-    expect(ask(account, limits, [loop], 0, START)).toMatchObject({ kind: "admit", waitMs: 0, observed: 3 | REPEAT_BIT });
+    expect(ask(account, limits, [loop], 0, START)).toMatchObject({ kind: "admit", waitMs: 0, observed: 3 | loopBit("identical") });
     expect(ask(account, limits, [charge(3, 5)], 0, START)).toMatchObject({ kind: "admit", waitMs: 0, observed: 3 });
   });
 

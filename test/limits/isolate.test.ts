@@ -63,9 +63,10 @@ describe("the memo of refusals", () => {
     refusedAt: NOW,
     meters: [],
     cost: 2,
-    terms: TERMS,
+    calls: 2,
+    set: TERMS,
   };
-  const ask = { cost: 2, terms: TERMS, maxWaitMs: 10_000 };
+  const ask = { cost: 2, calls: 2, set: TERMS, maxWaitMs: 10_000 };
 
   test("refuses the same again for a quarter of a second, and not longer", () => {
     const memo = createRefusalMemo();
@@ -84,9 +85,10 @@ describe("the memo of refusals", () => {
 
   test.each([
     ["a POST that asks for less", "key:a", mask, { ...ask, cost: 1 }],
+    ["a POST of fewer calls that cost as much", "key:a", mask, { ...ask, calls: 1 }],
     ["another consumer", "key:b", mask, ask],
     ["other limits", "key:a", TERMS.handshakeMask, ask],
-    ["other terms of the same name", "key:a", mask, { ...ask, terms: { ...TERMS } }],
+    ["other terms of the same name", "key:a", mask, { ...ask, set: { ...TERMS } }],
   ])("says nothing of %s", (_what, consumer, otherMask, other) => {
     const memo = createRefusalMemo();
     rememberRefusal(memo, "key:a", mask, refusal);

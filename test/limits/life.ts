@@ -4,7 +4,7 @@
  */
 
 import { type Account, ask, createAccount, refund } from "../../src/limits/account.ts";
-import type { Charge, Limit, Verdict } from "../../src/limits/limit.ts";
+import type { Charge, Limit, LoopKind, Verdict, Watch } from "../../src/limits/limit.ts";
 import { type Ahead, isBeyond, restore, store, type StoredAccount } from "../../src/limits/stored-account.ts";
 
 export interface Disk {
@@ -95,12 +95,16 @@ export function quotaLimit(numbers: {
 
 /** One call that falls under the limits whose bits are set. */
 export function charge(limits: number, cost = 1, repeat?: { fingerprint: number; allowed: number; windowMs: number }): Charge {
-  return {
-    limits,
-    cost,
-    fingerprint: repeat?.fingerprint ?? 0,
-    repeatsAllowed: repeat?.allowed ?? 0,
-    repeatWindowMs: repeat?.windowMs ?? 0,
-    repeatMode: "enforce",
-  };
+  const watches = repeat ? [watch("identical", repeat.fingerprint, repeat.allowed, repeat.windowMs)] : [];
+  return { limits, cost, countedBy: 0, watches };
+}
+
+export function watch(
+  kind: LoopKind,
+  fingerprint: number,
+  calls: number,
+  windowMs: number,
+  mode: "enforce" | "observe" = "enforce",
+): Watch {
+  return { kind, fingerprint, calls, windowMs, mode };
 }

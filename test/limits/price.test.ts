@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { costOf, createRepeatRules, fingerprintCharges, maskOf, price, repeatRuleOf } from "../../src/limits/price.ts";
+import { costOf, maskOf, price, watchCharges } from "../../src/limits/price.ts";
 import { limitsIn, resolveTerms } from "../../src/limits/terms.ts";
+import { createWatchRules, type WatchRule } from "../../src/limits/watches.ts";
 import type { Message } from "../../src/mcp/message.ts";
 
 const TERMS = resolveTerms(
@@ -8,15 +9,21 @@ const TERMS = resolveTerms(
   { rate: 120, quotas: { daily: { calls: 5_000, per: "day" }, hourly: { calls: 900, per: "1h" } } },
   { perMinute: 60 },
 );
-const RULES = createRepeatRules(
-  { identical: 10, windowMs: 60_000, mode: "enforce" },
-  { "get_job_*": { exempt: true }, pay: { identical: 1, windowMs: 3_600_000, mode: "enforce" } },
+const TEN: WatchRule = { calls: 10, windowMs: 60_000, mode: "enforce" };
+const RULES = createWatchRules(
+  { identical: TEN },
+  {
+    "get_job_*": {},
+    pay: { identical: { calls: 1, windowMs: 3_600_000, mode: "enforce" } },
+    search: { identical: TEN, "same-tool": { calls: 50, windowMs: 60_000, mode: "observe" }, "in-a-row": TEN, "taking-turns": TEN },
+  },
 );
 
 function request(method: string, params: Record<string, unknown> = {}): Message {
   return { kind: "request", id: 1, method, params };
 }
 
+const search = (query: string): Message => request("tools/call", { name: "search", arguments: { query } });
 const call = (name: string): Message => request("tools/call", { name, arguments: {} });
 
 describe("the price of a POST", () => {
@@ -57,22 +64,23 @@ describe("the loop breaker's rules", () => {
       { kind: "response" } as const,
       call("echo"),
     ];
-    const charges = fingerprintCharges(price(messages, TERMS), messages, RULES);
-    expect(charges.map((charge) => charge.repeatsAllowed)).toEqual([10, 0, 0, 1, 10]);
-    expect(charges.map((charge) => charge.fingerprint > 0)).toEqual([true, false, false, true, true]);
-    expect(charges[0]!.fingerprint).toBe(charges[4]!.fingerprint);
-    expect(charges[0]!.fingerprint).not.toBe(charges[3]!.fingerprint);
+    const charges = watchCharges(price(messages, TERMS), messages, RULES);
+    expect(charges.map(({ watches }) => watches[0]?.calls)).toEqual([10, undefined, undefined, 1, 10]);
+    expect(charges[0]!.watches).toEqual(charges[4]!.watches);
+    expect(charges[0]!.watches[0]!.fingerprint).not.toBe(charges[3]!.watches[0]!.fingerprint);
   });
 
   test("go by the URI of a resource and the name of a prompt", () => {
-    const rules = createRepeatRules({ identical: 10, windowMs: 60_000, mode: "enforce" }, { "file://*": { exempt: true } });
+    const rules = createWatchRules({ identical: TEN }, { "file://*": {} });
     const messages = [request("resources/read", { uri: "file:///a" }), request("resources/read", { uri: "http://a" })];
-    expect(fingerprintCharges(price(messages, TERMS), messages, rules).map((charge) => charge.fingerprint > 0)).toEqual([false, true]);
+    expect(watchCharges(price(messages, TERMS), messages, rules).map(({ watches }) => watches.length)).toEqual([0, 1]);
   });
 
-  test("tell the rule of the first call that is watched", () => {
-    expect(repeatRuleOf([request("tools/list"), call("get_job_x"), call("pay")], RULES)).toMatchObject({ identical: 1 });
-    expect(repeatRuleOf([call("get_job_x")], RULES)).toBeNull();
+  test("look at a tool's name alone where the policy says so, and at the whole call for the rest", () => {
+    const [a, b] = watchCharges(price([search("a"), search("b")], TERMS), [search("a"), search("b")], RULES);
+    expect(a!.watches.map(({ kind }) => kind)).toEqual(["identical", "same-tool", "in-a-row", "taking-turns"]);
+    const isSame = a!.watches.map((watch, i) => watch.fingerprint === b!.watches[i]!.fingerprint);
+    expect(isSame).toEqual([false, true, false, false]);
   });
 });
 

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ask, createAccount, refund } from "../../src/limits/account.ts";
+import { loopBit } from "../../src/limits/limit.ts";
 import { MAX_FINGERPRINTS } from "../../src/limits/repeats.ts";
 import { charge, rateLimit } from "./life.ts";
 
@@ -37,7 +38,7 @@ describe("the loop breaker", () => {
           if (times > allowed) {
             expect(verdict.kind).toBe("impossible");
           } else if (within(now) + times > allowed) {
-            expect(verdict).toMatchObject({ kind: "refuse", cause: "repeat", violated: 0 });
+            expect(verdict).toMatchObject({ kind: "refuse", cause: "repeat", violated: loopBit("identical") });
             if (verdict.kind !== "refuse") continue;
             expect(within(now + verdict.retryAfterMs) + times).toBeLessThanOrEqual(allowed);
             expect(within(now + verdict.retryAfterMs - 1) + times).toBeGreaterThan(allowed);

@@ -37,6 +37,12 @@ export function toolCall(id: string | number): Message {
   return { kind: "request", id, method: "tools/call", params: { name: "echo" } };
 }
 
+/** What two of the causes need to be said. */
+export const LOOP_AND_ORIGIN = {
+  loop: { kind: "identical", calls: 3, windowMs: 1_000 },
+  origin: { why: "closed", answer: { status: 429, body: "slow down" } },
+} as const;
+
 const name = fc.stringMatching(/^[A-Za-z0-9_.-]{1,40}$/);
 const mode = fc.constantFrom("enforce" as const, "observe" as const);
 const positive = fc.integer({ min: 1, max: 10_000_000 });

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { NOBODY, refusalAnswer } from "../../src/refusals/answer.ts";
 import { badMessageAnswer, impossibleAnswer, originUnreachableAnswer, strangerAnswer } from "../../src/refusals/gate-errors.ts";
-import { aRefusal, askedWith, DAILY, HANDSHAKE, NOW, RATE, REQUEST_ID, toolCall } from "./a-refusal.ts";
+import { aRefusal, askedWith, DAILY, HANDSHAKE, NOW, RATE, REQUEST_ID, toolCall, LOOP_AND_ORIGIN } from "./a-refusal.ts";
 
 interface Told {
   readonly jsonrpc: string;
@@ -95,9 +95,11 @@ describe("a refusal", () => {
     ["rate", 429, "quota-exceeded"],
     ["quota", 429, "quota-exceeded"],
     ["repeat", 429, "abnormal-usage-detected"],
+    ["concurrency", 429, "quota-exceeded"],
+    ["origin", 429, "quota-exceeded"],
     ["capacity", 503, "temporary-reduced-capacity"],
   ] as const)("for %s is %i, of type %s", async (cause, status, type) => {
-    const refusal = aRefusal({ cause, violated: cause === "quota" ? [DAILY] : [], repeat: { identical: 10, windowMs: 60_000 } });
+    const refusal = aRefusal({ cause, violated: cause === "quota" ? [DAILY] : [], ...LOOP_AND_ORIGIN });
     const response = refusalAnswer(refusal, askedWith([toolCall(1)]), false, NOW);
     expect(response.status).toBe(status);
     expect((await read(response)).error.data).toMatchObject({

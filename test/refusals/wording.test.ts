@@ -12,7 +12,7 @@ import {
   unknownPlanAnswer,
 } from "../../src/refusals/gate-errors.ts";
 import { duration, LONG_WAIT_MS, wordRefusal } from "../../src/refusals/wording.ts";
-import { aRefusal, anyLimit, askedWith, DAILY, HANDSHAKE, NOW, RATE, REQUEST_ID, toolCall } from "./a-refusal.ts";
+import { aRefusal, anyLimit, askedWith, DAILY, HANDSHAKE, NOW, RATE, REQUEST_ID, toolCall, LOOP_AND_ORIGIN } from "./a-refusal.ts";
 
 /** What mcp-remote takes for something else when it reads it in the text of a failed connection. */
 const TAKEN_FOR_ELSE = ["404", "405", "Not Found", "Method Not Allowed"];
@@ -25,7 +25,7 @@ describe("what a model reads", () => {
   });
 
   test("of a loop says that the same call will not help", () => {
-    const text = wordRefusal(aRefusal({ cause: "repeat", violated: [], repeat: { identical: 10, windowMs: 60_000 } }));
+    const text = wordRefusal(aRefusal({ cause: "repeat", violated: [], loop: { kind: "identical", calls: 10, windowMs: 60_000 } }));
     expect(text).toContain("10 times within 60 seconds");
     expect(text).toContain("Sending it again will not help");
     expect(text).toContain("12 seconds");
@@ -122,8 +122,8 @@ describe("words that clients take for something else", () => {
       foreignAnswer("host"),
       foreignAnswer("origin"),
       badMessageAnswer({ status: 400, code: -32700, message: "The body is not valid JSON." }, null),
-      ...(["rate", "quota", "repeat", "capacity"] as const).map((cause) =>
-        refusalAnswer(aRefusal({ cause, repeat: { identical: 3, windowMs: 1_000 } }), asked, false, NOW),
+      ...(["rate", "quota", "repeat", "concurrency", "origin", "capacity"] as const).map((cause) =>
+        refusalAnswer(aRefusal({ cause, ...LOOP_AND_ORIGIN }), asked, false, NOW),
       ),
     ];
     for (const answer of answers) {

@@ -28,14 +28,7 @@ export interface AskOptions {
 /** One POST with some calls, each of which falls under all the limits. */
 export async function askFor(stub: ConsumerStub, options: AskOptions = {}): Promise<Answer> {
   const { limits = [rate(30)], calls = 1, maxWaitMs = 0, keyId = "", keyVersion = 0 } = options;
-  const charge = {
-    limits: (1 << limits.length) - 1,
-    cost: 1,
-    fingerprint: 0,
-    repeatsAllowed: 0,
-    repeatWindowMs: 0,
-    repeatMode: "enforce" as const,
-  };
+  const charge = { limits: (1 << limits.length) - 1, cost: 1, countedBy: 0, watches: [] };
   const question = encodeQuestion({ keyId, keyVersion, maxWaitMs, charges: Array.from({ length: calls }, () => charge) });
   return decodeAnswer(await stub.ask(JSON.stringify(limits), question));
 }

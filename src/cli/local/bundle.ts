@@ -47,7 +47,7 @@ export async function bundleGate(path: string, overrides: LocalOverrides): Promi
   const contents = `
     import { createGateway } from ${JSON.stringify(modulePath("index"))};
     import policy from ${JSON.stringify(path)};
-    export { Consumer } from ${JSON.stringify(modulePath("index"))};
+    export { Consumer, OriginQuota } from ${JSON.stringify(modulePath("index"))};
     export default createGateway({ ...policy, ...${JSON.stringify(overrides)} });
   `;
   return bundle({

@@ -13,6 +13,7 @@ const COMPATIBILITY_FLAGS = ["enable_request_signal", "no_nodejs_compat", "no_no
 /** Names what is on disk: with another, every key and count would be somewhere else. */
 const KV_ID = "turnpike-keys";
 const CONSUMERS_UNIQUE_KEY = "turnpike-consumers";
+const ORIGIN_QUOTAS_UNIQUE_KEY = "turnpike-origin-quotas";
 const CONNECT_WITHIN_MS = 5_000;
 
 /** The binding by which the embedded origin is reached. */
@@ -39,7 +40,10 @@ export async function runGate(
     compatibilityFlags: COMPATIBILITY_FLAGS,
     bindings: { ADMIN_TOKEN: secrets.adminToken, ORIGIN_SIGNING_SECRET: secrets.originSigningSecret },
     kvNamespaces: { KEYS: KV_ID },
-    durableObjects: { CONSUMERS: { className: "Consumer", useSQLite: true, unsafeUniqueKey: CONSUMERS_UNIQUE_KEY } },
+    durableObjects: {
+      CONSUMERS: { className: "Consumer", useSQLite: true, unsafeUniqueKey: CONSUMERS_UNIQUE_KEY },
+      ORIGIN_QUOTAS: { className: "OriginQuota", useSQLite: true, unsafeUniqueKey: ORIGIN_QUOTAS_UNIQUE_KEY },
+    },
     ...(scripts.embeddedOrigin === null ? {} : { serviceBindings: { [EMBEDDED_BINDING]: "embedded-origin" } }),
   };
   const origin = scripts.embeddedOrigin && {

@@ -1,0 +1,95 @@
+/**
+ * The origin's own limits on the way of one call: before it leaves, its part of a quota that all consumers share; after it, what
+ * the answer says of limits. A refusal of the origin's is known at the edge from then on, and is told to the caller as what it
+ * is: the origin's, until when, and whether that is known or a guess.
+ */
+
+import { askOriginQuota, tellOriginQuota } from "../durable-objects/ask-origin-quota.ts";
+import { type Pass, refuse, type Refused } from "./decision.ts";
+import type { QuotaLimit } from "./limits/limit.ts";
+import { type LimitSigns, needsBody, readBodySigns, readLimitSigns } from "./origin/limit-signs.ts";
+import { listenToBody, readAhead } from "./origin/listen.ts";
+import type { Told } from "./origin/quota-account.ts";
+import { ORIGIN_LIMIT_NAME } from "./origin/quota-policy.ts";
+import type { Passage } from "./passage.ts";
+import { giveBack } from "./settle.ts";
+
+/** A told quota names its end; how long it is, only the origin knows. */
+const UNTOLD_PERIOD_MS = 60_000;
+
+/** Takes a call's part of the origin's quota, where there is one to share. The call costs the quota what it costs the plan. */
+export async function takeOfOrigin(passage: Passage, pass: Pass): Promise<Pass | Refused> {
+  const { gate, env, request } = passage;
+  const { caller, terms, lane, cost } = pass;
+  if (cost === 0) return pass;
+  const credential = gate.origin.credentialOf(caller, request.headers);
+  const now = Date.now();
+  if (!env.ORIGIN_QUOTAS || !gate.origin.isShared(credential, now)) return pass;
+  const { limit } = gate.policy.originQuota;
+  const verdict = await askOriginQuota(env.ORIGIN_QUOTAS, credential, limit, { consumer: caller.id, weight: terms.weight, cost });
+  // The origin's own word is then the bound.
+  if (verdict === null) return pass;
+  if (verdict.kind === "refuse") {
+    const { why, retryAfterMs, isEstimated } = verdict;
+    if (why === "closed") gate.origin.noteClosed(credential, retryAfterMs, isEstimated, now);
+    giveBack(passage, pass);
+    const violated = limit ? [limit] : [];
+    return refuse(passage, caller, terms, lane, {
+      cause: "origin",
+      retryAfterMs,
+      isEstimated,
+      violated,
+      meters: pass.metered,
+      origin: { why },
+    });
+  }
+  const { ticket, remaining, resetMs } = verdict;
+  const metered = { limit: limit ?? toldLimit(remaining, resetMs), meter: { remaining, resetMs } };
+  return { ...pass, originTicket: { credential, ticket }, metered: remaining < 0 ? pass.metered : [...pass.metered, metered] };
+}
+
+/** What the origin's answer says of limits is taken note of; a refusal without a time becomes the gate's own, which has one. */
+export async function hearAnswer(passage: Passage, pass: Pass, response: Response): Promise<Response | Refused> {
+  const { gate, request, ctx } = passage;
+  const { originQuota } = gate.policy;
+  if (!originQuota.isLearned) return response;
+  const { status, headers } = response;
+  const ahead = needsBody(status, headers) ? await readAhead(response) : { response, text: null };
+  const now = Date.now();
+  const signs = readLimitSigns(status, headers, ahead.text, now);
+  const credential = gate.origin.credentialOf(pass.caller, request.headers);
+  if (!signs) {
+    if (status < 400) gate.origin.hearNothing(credential, now);
+    if (!originQuota.readsAnswers || pass.cost === 0 || status !== 200) return ahead.response;
+    return listenToBody(ahead.response, (text) => {
+      const said = readBodySigns(text, Date.now());
+      if (said) ctx.waitUntil(note(passage, credential, said).done);
+    });
+  }
+  const { told, done } = note(passage, credential, signs);
+  ctx.waitUntil(done);
+  if (!signs.isRefusal) return ahead.response;
+  giveBack(passage, pass);
+  // An origin that tells its time says it in its own words. So it does to a handshake, whatever it tells.
+  if (headers.has("retry-after") || pass.lane !== "work") return ahead.response;
+  return refuse(passage, pass.caller, pass.terms, pass.lane, {
+    cause: "origin",
+    retryAfterMs: told.closedForMs,
+    isEstimated: told.isEstimated,
+    meters: pass.metered,
+    origin: { why: "closed", answer: { status, body: ahead.text ?? "" } },
+  });
+}
+
+/** @returns what it comes to, and when the credential's object has been told */
+function note({ gate, env }: Passage, credential: string, signs: LimitSigns): { readonly told: Told; readonly done: Promise<void> } {
+  const { told, isNews } = gate.origin.hear(credential, signs, Date.now());
+  const done = isNews && env.ORIGIN_QUOTAS ? tellOriginQuota(env.ORIGIN_QUOTAS, credential, told) : Promise.resolve();
+  return { told, done };
+}
+
+/** What a caller is told of a quota whose numbers only the origin knows: what remains, and until when. */
+function toldLimit(remaining: number, resetMs: number): QuotaLimit {
+  const per = Math.max(resetMs, UNTOLD_PERIOD_MS);
+  return { kind: "quota", slot: ORIGIN_LIMIT_NAME, name: ORIGIN_LIMIT_NAME, calls: remaining, per, mode: "enforce" };
+}

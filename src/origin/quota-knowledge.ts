@@ -1,0 +1,134 @@
+/**
+ * What this isolate knows of the origin's own limits, by upstream credential: enough to refuse at the edge while the origin is
+ * known to be closed, and to ask the credential's object only when there is something to share out. Where nothing is
+ * configured and the origin tells nothing, a call costs a look at a map.
+ */
+
+import { BoundedCache } from "../bounded-cache.ts";
+import type { Caller } from "../consumers/caller.ts";
+import { fingerprint } from "../mcp/fingerprint.ts";
+import type { LimitSigns } from "./limit-signs.ts";
+import type { Told } from "./quota-account.ts";
+import type { OriginQuota } from "./quota-policy.ts";
+
+const MAX_CREDENTIALS = 5_000;
+/** The first guess at how long an origin that names no time stays closed; each next one is twice as long. */
+const FIRST_GUESS_MS = 5_000;
+const LONGEST_GUESS_MS = 60_000;
+/** What is left of a told quota before it is shared out: until then nobody can be in want of it. */
+const SHARED_BELOW = 1 / 2;
+/** How often the object is told of a quota that only shrinks as expected. */
+const TELL_EVERY_MS = 1_000;
+/** Something told without an end is forgotten after this. */
+const UNKNOWN_RESET_MS = 60_000;
+
+interface Knowledge {
+  closedUntil: number;
+  isEstimated: boolean;
+  /** Closings in a row for which the origin named no time. */
+  guesses: number;
+  remaining: number;
+  limit: number | null;
+  resetAt: number;
+  toldAt: number;
+}
+
+export class OriginKnowledge {
+  readonly #policy: OriginQuota;
+  readonly #known = new BoundedCache<Knowledge>(MAX_CREDENTIALS);
+
+  constructor(policy: OriginQuota) {
+    this.#policy = policy;
+  }
+
+  /** Whose quota a call of this caller is paid from: the origin's one credential, or one that the caller brings. */
+  credentialOf(caller: Caller, headers: Headers): string {
+    if (this.#policy.of === "consumer" || caller.kind === "jwt") return caller.id;
+    const forwarded = caller.consumedHeader === "authorization" ? null : headers.get("authorization");
+    return forwarded === null ? "shared" : `authorization:${fingerprint("authorization", { forwarded })}`;
+  }
+
+  /** While the origin is known to be closed: for how much longer. */
+  closedFor(credential: string, now: number): { readonly retryAfterMs: number; readonly isEstimated: boolean } | null {
+    const known = this.#known.get(credential, now);
+    if (!known || known.closedUntil <= now) return null;
+    return { retryAfterMs: Math.ceil(known.closedUntil - now), isEstimated: known.isEstimated };
+  }
+
+  /** Whether a call has to be asked about: a quota is configured, or one that was told is running out. */
+  isShared(credential: string, now: number): boolean {
+    if (this.#policy.limit) return true;
+    const known = this.#known.get(credential, now);
+    return known !== undefined && isRunningOut(known, now);
+  }
+
+  /** Takes note of a closing that the credential's object knew of. */
+  noteClosed(credential: string, retryAfterMs: number, isEstimated: boolean, now: number): void {
+    const known = this.#entry(credential, now);
+    known.closedUntil = now + retryAfterMs;
+    known.isEstimated = isEstimated;
+    this.#keep(credential, known);
+  }
+
+  /** An answer that says nothing of limits, to a call that had got through: guesses start small again. */
+  hearNothing(credential: string, now: number): void {
+    const known = this.#known.get(credential, now);
+    if (known && known.closedUntil <= now) known.guesses = 0;
+  }
+
+  /**
+   * Takes note of what an answer says.
+   * @returns what it comes to, and whether the credential's object should be told of it
+   */
+  hear(credential: string, signs: LimitSigns, now: number): { readonly told: Told; readonly isNews: boolean } {
+    const known = this.#entry(credential, now);
+    const { isRefusal, closedForMs, quota } = signs;
+    let closedMs = closedForMs ?? 0;
+    let isEstimated = false;
+    if (isRefusal && closedForMs === null) {
+      // Calls that were on their way together are refused together: that is one closing, not many.
+      const isAnother = known.closedUntil <= now;
+      if (isAnother) known.guesses++;
+      closedMs = isAnother ? Math.min(LONGEST_GUESS_MS, FIRST_GUESS_MS * 2 ** (known.guesses - 1)) : known.closedUntil - now;
+      isEstimated = isAnother || known.isEstimated;
+    } else if (!isRefusal && known.closedUntil <= now) {
+      known.guesses = 0;
+    }
+    if (closedMs > 0) {
+      known.closedUntil = now + closedMs;
+      known.isEstimated = isEstimated;
+    }
+    if (quota) {
+      known.remaining = quota.remaining;
+      known.limit = quota.limit;
+      known.resetAt = now + (quota.resetMs ?? UNKNOWN_RESET_MS);
+    }
+    const isNews = closedMs > 0 || (isRunningOut(known, now) && now - known.toldAt >= TELL_EVERY_MS);
+    if (isNews) known.toldAt = now;
+    this.#keep(credential, known);
+    return { told: { closedForMs: closedMs, isEstimated, quota }, isNews };
+  }
+
+  #entry(credential: string, now: number): Knowledge {
+    return (
+      this.#known.get(credential, now) ?? {
+        closedUntil: 0,
+        isEstimated: false,
+        guesses: 0,
+        remaining: 0,
+        limit: null,
+        resetAt: 0,
+        toldAt: 0,
+      }
+    );
+  }
+
+  /** Guesses outlive the closing that they were made for, or each would be the first. */
+  #keep(credential: string, known: Knowledge): void {
+    this.#known.set(credential, known, Math.max(known.closedUntil + 2 * LONGEST_GUESS_MS, known.resetAt));
+  }
+}
+
+function isRunningOut({ remaining, limit, resetAt }: Knowledge, now: number): boolean {
+  return resetAt > now && (limit === null || remaining < limit * SHARED_BELOW);
+}

@@ -1,0 +1,91 @@
+/**
+ * Concurrency: slots are taken before the other limits are asked, kept for as long as the answer streams, and given back when
+ * it has ended or the client has left.
+ */
+
+import type { SlotKind } from "../durable-objects/consumer.ts";
+import type { Caller } from "./consumers/caller.ts";
+import { describePassage, refuse, type Refused } from "./decision.ts";
+import type { ConcurrencyLimit } from "./limits/limit.ts";
+import { callsIn, type Price } from "./limits/price.ts";
+import type { Terms } from "./limits/terms.ts";
+import type { Passage } from "./passage.ts";
+import { observedLine } from "./refusals/log.ts";
+import type { MeteredLimit } from "./refusals/ratelimit-fields.ts";
+import { type Slot, takeSlot } from "./slot.ts";
+
+type SlotsTaken = { readonly kind: "taken"; readonly slots: readonly Slot[]; readonly metered: readonly MeteredLimit[] } | Refused;
+
+const NO_SLOTS: SlotsTaken = { kind: "taken", slots: [], metered: [] };
+
+/** A slot for each call where calls at once are limited, and one for each stream. Streams do not wait: nothing says when one ends. */
+export async function takeSlots(passage: Passage, caller: Caller, terms: Terms, priced: Price, maxWaitMs: number): Promise<SlotsTaken> {
+  const streams = passage.request.method === "GET" ? 1 : priced.lanes.filter((lane) => lane === "stream").length;
+  const calls = terms.concurrency ? callsIn(priced) : 0;
+  let taken = NO_SLOTS;
+  if (streams > 0) taken = await takeOf(passage, caller, terms, "streams", terms.streams, streams, 0);
+  if (taken.kind === "refuse" || calls === 0) return taken;
+  const ofCalls = await takeOf(passage, caller, terms, "calls", terms.concurrency!, calls, maxWaitMs);
+  if (ofCalls.kind === "refuse") giveSlotsBack(passage, taken.slots);
+  return ofCalls.kind === "refuse"
+    ? ofCalls
+    : { kind: "taken", slots: [...taken.slots, ...ofCalls.slots], metered: [...taken.metered, ...ofCalls.metered] };
+}
+
+async function takeOf(
+  passage: Passage,
+  caller: Caller,
+  terms: Terms,
+  kind: SlotKind,
+  limit: ConcurrencyLimit,
+  units: number,
+  maxWaitMs: number,
+): Promise<SlotsTaken> {
+  const { env, ctx, request } = passage;
+  const isObserved = limit.mode === "observe";
+  const asked = takeSlot(env.CONSUMERS, caller.id, kind, units, isObserved ? Number.MAX_SAFE_INTEGER : limit.calls, maxWaitMs);
+  // A client that leaves while it waits gets its slot all the same, which must then be given back.
+  ctx.waitUntil(asked.then((taken) => (taken.kind === "lent" && request.signal.aborted ? taken.slot.giveBack() : undefined)));
+  const taken = await asked;
+  switch (taken.kind) {
+    case "unasked":
+      return NO_SLOTS;
+    case "full": {
+      const grounds = { cause: "concurrency", retryAfterMs: taken.estimateMs, isEstimated: true, violated: [limit] } as const;
+      const meters = [{ limit, meter: { remaining: 0, resetMs: 0 } }];
+      return refuse(passage, caller, terms, kind === "streams" ? "stream" : "work", { ...grounds, meters });
+    }
+    case "lent":
+      if (isObserved && taken.inUse > limit.calls) {
+        passage.gate.log(observedLine(caller.id, terms.plan, describePassage(passage), [limit.name], passage.requestId));
+      }
+      return {
+        kind: "taken",
+        slots: [taken.slot],
+        metered: [{ limit, meter: { remaining: Math.max(0, limit.calls - taken.inUse), resetMs: 0 } }],
+      };
+  }
+}
+
+export function giveSlotsBack({ ctx }: Passage, slots: readonly Slot[]): void {
+  for (const slot of slots) ctx.waitUntil(slot.giveBack());
+}
+
+/** The same answer, whose slots are given back when its body has ended, or nobody reads it any more. */
+export function keepWhileStreaming(response: Response, slots: readonly Slot[], ctx: ExecutionContext): Response {
+  if (slots.length === 0) return response;
+  const giveBack = (): Promise<unknown> => Promise.all(slots.map((slot) => slot.giveBack()));
+  if (!response.body) {
+    ctx.waitUntil(giveBack());
+    return response;
+  }
+  const { readable, writable } = new IdentityTransformStream();
+  // The one who reads learns of a broken stream by itself.
+  ctx.waitUntil(
+    response.body
+      .pipeTo(writable)
+      .catch(() => undefined)
+      .then(giveBack),
+  );
+  return new Response(readable, response);
+}

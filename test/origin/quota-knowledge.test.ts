@@ -1,0 +1,92 @@
+import { describe, expect, test } from "vitest";
+import type { Caller } from "../../src/consumers/caller.ts";
+import type { LimitSigns } from "../../src/origin/limit-signs.ts";
+import { OriginKnowledge } from "../../src/origin/quota-knowledge.ts";
+import { resolveOriginQuota } from "../../src/origin/quota-policy.ts";
+
+const NOW = Date.UTC(2026, 10, 21, 12);
+const KEY: Caller = { id: "key:a", kind: "key", plan: "pro", keyId: "1", keyVersion: 1, metadata: {}, consumedHeader: "authorization" };
+const ADDRESS: Caller = { ...KEY, id: "addr:192.0.2.1", kind: "addr", consumedHeader: null };
+
+const refused = (closedForMs: number | null): LimitSigns => ({ isRefusal: true, closedForMs, quota: null });
+const remaining = (left: number, limit: number | null = 100): LimitSigns => ({
+  isRefusal: false,
+  closedForMs: null,
+  quota: { limit, remaining: left, resetMs: 60_000 },
+});
+
+describe("whose quota a call is paid from", () => {
+  const authorized = new Headers({ Authorization: "Bearer opaque-1" });
+
+  test("is the origin's one credential for keys and addresses, and the caller's own where it brings one", () => {
+    const knowledge = new OriginKnowledge(resolveOriginQuota());
+    expect(knowledge.credentialOf(KEY, authorized)).toBe("shared");
+    expect(knowledge.credentialOf(ADDRESS, new Headers())).toBe("shared");
+    const own = knowledge.credentialOf(ADDRESS, authorized);
+    expect(own).not.toBe("shared");
+    expect(own).not.toContain("opaque");
+    expect(knowledge.credentialOf(ADDRESS, new Headers({ Authorization: "Bearer opaque-2" }))).not.toBe(own);
+    expect(knowledge.credentialOf({ ...KEY, id: "jwt:i:s", kind: "jwt", consumedHeader: null }, authorized)).toBe("jwt:i:s");
+  });
+
+  test("is each consumer's own where the policy says so", () => {
+    expect(new OriginKnowledge(resolveOriginQuota({ of: "consumer" })).credentialOf(KEY, authorized)).toBe("key:a");
+  });
+});
+
+describe("what an isolate knows of the origin", () => {
+  test("is nothing at first: no call is asked about, and none refused", () => {
+    const knowledge = new OriginKnowledge(resolveOriginQuota());
+    expect(knowledge.isShared("shared", NOW)).toBe(false);
+    expect(knowledge.closedFor("shared", NOW)).toBeNull();
+  });
+
+  test("a time that the origin told holds exactly", () => {
+    const knowledge = new OriginKnowledge(resolveOriginQuota());
+    knowledge.hear("shared", refused(30_000), NOW);
+    expect(knowledge.closedFor("shared", NOW + 10_000)).toEqual({ retryAfterMs: 20_000, isEstimated: false });
+    expect(knowledge.closedFor("other", NOW)).toBeNull();
+    expect(knowledge.closedFor("shared", NOW + 30_000)).toBeNull();
+  });
+
+  test("a time that it did not tell is a guess, twice as long each time, a minute at most, and small again after a success", () => {
+    const knowledge = new OriginKnowledge(resolveOriginQuota());
+    const guesses: number[] = [];
+    let now = NOW;
+    for (let i = 0; i < 6; i++) {
+      const { told } = knowledge.hear("shared", refused(null), now);
+      expect(told.isEstimated).toBe(true);
+      guesses.push(told.closedForMs);
+      now += told.closedForMs;
+    }
+    expect(guesses).toEqual([5_000, 10_000, 20_000, 40_000, 60_000, 60_000]);
+    knowledge.hearNothing("shared", now);
+    expect(knowledge.hear("shared", refused(null), now).told.closedForMs).toBe(5_000);
+  });
+
+  test("calls that were refused together are one closing", () => {
+    const knowledge = new OriginKnowledge(resolveOriginQuota());
+    for (let i = 0; i < 20; i++) knowledge.hear("shared", refused(null), NOW + i);
+    expect(knowledge.closedFor("shared", NOW + 20)).toEqual({ retryAfterMs: 4_980, isEstimated: true });
+  });
+
+  test("a told quota is shared out only when less than half of it is left, and until it begins anew", () => {
+    const knowledge = new OriginKnowledge(resolveOriginQuota());
+    knowledge.hear("shared", remaining(80), NOW);
+    expect(knowledge.isShared("shared", NOW)).toBe(false);
+    knowledge.hear("shared", remaining(49), NOW);
+    expect(knowledge.isShared("shared", NOW)).toBe(true);
+    expect(knowledge.isShared("shared", NOW + 60_000)).toBe(false);
+  });
+
+  test("the credential's object is told of each closing, and of a quota once a second", () => {
+    const knowledge = new OriginKnowledge(resolveOriginQuota());
+    const news = [0, 10, 999, 1_000, 1_500].map((ms) => knowledge.hear("shared", remaining(40), NOW + ms).isNews);
+    expect(news).toEqual([true, false, false, true, false]);
+    expect(knowledge.hear("shared", refused(1_000), NOW + 1_600).isNews).toBe(true);
+  });
+
+  test("a configured quota is always asked about", () => {
+    expect(new OriginKnowledge(resolveOriginQuota({ calls: 5_000, per: "1h" })).isShared("shared", NOW)).toBe(true);
+  });
+});
