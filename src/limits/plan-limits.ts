@@ -64,21 +64,23 @@ export function rateLimit(input: RateInput, { slot, ...about }: About): RateLimi
   };
 }
 
-/** @param about with an empty slot and name for the quotas of a plan */
-export function quotaLimits(quotas: QuotasInput, { slot, name, scope }: About): Limit[] {
-  return Object.entries(quotas).map(([quotaName, quota]): QuotaLimit => {
-    const per = periodOf(quota.per);
-    const slotOfPeriod = `quota:${per}`;
-    return {
-      kind: "quota",
-      slot: slot === "" ? slotOfPeriod : `${slot}:${slotOfPeriod}`,
-      name: name === "" ? quotaName : `${name}.${quotaName}`,
-      ...(scope === undefined ? {} : { scope }),
-      calls: quota.calls,
-      per,
-      mode: quota.mode ?? "enforce",
-    };
-  });
+/** With an empty slot and name for the quotas of a plan. */
+export function quotaLimits(quotas: QuotasInput, about: About): Limit[] {
+  return Object.entries(quotas).map(([name, quota]) => quotaLimit(name, quota, about));
+}
+
+function quotaLimit(quotaName: string, quota: QuotasInput[string], { slot, name, ...scope }: About): QuotaLimit {
+  const per = periodOf(quota.per);
+  const slotOfPeriod = `quota:${per}`;
+  return {
+    kind: "quota",
+    slot: slot === "" ? slotOfPeriod : `${slot}:${slotOfPeriod}`,
+    name: name === "" ? quotaName : `${name}.${quotaName}`,
+    ...scope,
+    calls: quota.calls,
+    per,
+    mode: quota.mode ?? "enforce",
+  };
 }
 
 export function periodOf(per: string): QuotaLimit["per"] {
