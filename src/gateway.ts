@@ -105,7 +105,7 @@ async function forward(passage: Passage, pass: Pass): Promise<Response> {
   const heard = await hearAnswer(passage, pass, response);
   if ("refusal" in heard) return say(passage, heard);
   if (response.status === 502 || response.status === 503) giveBack(passage, pass);
-  return keepWhileStreaming(withLimits(heard, pass), pass.slots, ctx);
+  return keepWhileStreaming(withLimits(heard, pass), pass.slots, ctx, signal);
 }
 
 /** The origin's answer, its body untouched, with what remains of the caller's limits. */

@@ -71,8 +71,11 @@ export function giveSlotsBack({ ctx }: Passage, slots: readonly Slot[]): void {
   for (const slot of slots) ctx.waitUntil(slot.giveBack());
 }
 
-/** The same answer, whose slots are given back when its body has ended, or nobody reads it any more. */
-export function keepWhileStreaming(response: Response, slots: readonly Slot[], ctx: ExecutionContext): Response {
+/**
+ * The same answer, whose slots are given back when its body has ended, or nobody reads it any more.
+ * @param signal tells that the client has left: until something is written, nothing else does
+ */
+export function keepWhileStreaming(response: Response, slots: readonly Slot[], ctx: ExecutionContext, signal: AbortSignal): Response {
   if (slots.length === 0) return response;
   const giveBack = (): Promise<unknown> => Promise.all(slots.map((slot) => slot.giveBack()));
   if (!response.body) {
@@ -83,7 +86,7 @@ export function keepWhileStreaming(response: Response, slots: readonly Slot[], c
   // The one who reads learns of a broken stream by itself.
   ctx.waitUntil(
     response.body
-      .pipeTo(writable)
+      .pipeTo(writable, { signal })
       .catch(() => undefined)
       .then(giveBack),
   );
