@@ -174,7 +174,7 @@ describe("a tool result", () => {
 
 describe("any body", () => {
   test("that is longer than a refusal says nothing", () => {
-    const body = JSON.stringify(error(429, "Slow down", { padding: "x".repeat(70_000) }));
+    const body = JSON.stringify(error(429, "Slow down", { retryAfter: 5, padding: "x".repeat(70_000) }));
     expect(readBodySigns(body, NOW)).toBeNull();
     expect(readLimitSigns(429, new Headers(), body, NOW)).toEqual({ isRefusal: true, closedForMs: null, quota: null });
   });

@@ -376,6 +376,10 @@ describe("a refusal", () => {
     if (isRefusal) expect(signs?.closedForMs).toBe(30_000);
   });
 
+  test("with 503 is a JSON-RPC error of a limit, without a Retry-After too", () => {
+    expect(read(503, {}, '{"jsonrpc":"2.0","id":1,"error":{"code":429,"message":"Wait","data":{"retryAfterMs":5}}}')).toEqual(refusal(5));
+  });
+
   test("with 402 asks for payment: nothing is closed to who can pay", () => {
     const body =
       '{"jsonrpc":"2.0","id":1,"error":{"code":402,"message":"Rate limit reached","data":{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","retryAfterMs":12000}}}';
