@@ -71,7 +71,7 @@ const NAMING_MEMBERS = ["code", "type", "name", "error", "reason"];
 export function namesLimit(value: Readonly<Record<string, unknown>>): boolean {
   return NAMING_MEMBERS.some((member) => {
     const name = value[member];
-    return typeof name === "string" ? LIMIT_NAMES.has(plainName(name)) : member === "code" && name === TOO_MANY_REQUESTS;
+    return typeof name === "string" ? LIMIT_NAMES.has(plainName(name)) : name === TOO_MANY_REQUESTS;
   });
 }
 

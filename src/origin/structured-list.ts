@@ -21,7 +21,7 @@ const NUMBER = /-?(\d+)(?:\.(\d+))?/y;
 const OTHER =
   /[A-Za-z*][!#$%&'*+\-.^_`|~\w:/]*|:[A-Za-z0-9+/=]*:|\?[01]|@-?\d{1,15}(?![\d.])|%"(?:[\x20\x21\x23\x24\x26-\x7e]|%[0-9a-f]{2})*"/y;
 const KEY = /; *([a-z*][a-z0-9_.*-]*)(=?)/y;
-const COMMA = /[ \t]*,[ \t]*(?=[^ \t])/y;
+const COMMA = /[ \t]*,[ \t]*/y;
 
 /** @returns null when the text is no list of items. Inner lists are no items, and no RateLimit field has them. */
 export function parseItemList(text: string): readonly ListItem[] | null {

@@ -121,6 +121,10 @@ describe("a JSON-RPC error", () => {
     expect(waitOf(error(-32602, "Plugin Violation: Rate limit exceeded", { details: { reset_in: 3 } }))).toBe(3_000);
   });
 
+  test("that asks for payment is none, whatever its data says", () => {
+    expect(read(error(402, "Rate limit reached", { type: QUOTA_EXCEEDED, retryAfterMs: 3 }))).toBeNull();
+  });
+
   test("tells its quota, as SEP-3304 writes it", () => {
     expect(read(error(-32023, "Rate limited", { retryAfterMs: 800, limit: 60, remaining: 0 }))).toEqual({
       isRefusal: true,
@@ -170,7 +174,7 @@ describe("a tool result", () => {
 
 describe("any body", () => {
   test("that is longer than a refusal says nothing", () => {
-    const body = JSON.stringify(error(429, "Slow down", { padding: "x".repeat(70_000) }));
+    const body = JSON.stringify(error(429, "Slow down", { retryAfter: 5, padding: "x".repeat(70_000) }));
     expect(readBodySigns(body, NOW)).toBeNull();
     expect(readLimitSigns(429, new Headers(), body, NOW)).toEqual({ isRefusal: true, closedForMs: null, quota: null });
   });
@@ -215,7 +219,7 @@ describe("any body", () => {
             expect(Number.isInteger(signs.closedForMs) && signs.closedForMs > 0 && signs.closedForMs <= MAX_SECONDS * 1_000).toBe(true);
         },
       ),
-      { numRuns: 3_000 },
+      { numRuns: 1_000 },
     );
   });
 
@@ -226,7 +230,7 @@ describe("any body", () => {
       const start = performance.now();
       readLimitSigns(429, new Headers(), body, NOW);
       readBodySigns(body, NOW);
-      expect(performance.now() - start).toBeLessThan(2_000);
+      expect(performance.now() - start).toBeLessThan(5_000);
     }
   });
 });
