@@ -125,6 +125,8 @@ describe("a pass", () => {
       }),
       { numRuns: 1_000 },
     );
+    const huge = forged(HEADER, { ...CLAIMS, jti: "x".repeat(20_000) });
+    expect(await readPass(huge, keys, NOW)).toEqual({ ok: false, why: "malformed" });
     expect(await readPass(`${PASS_PREFIX}${"A".repeat(5_000_000)}`, keys, NOW)).toEqual({ ok: false, why: "malformed" });
     expect(await readPass(good.slice(PASS_PREFIX.length), keys, NOW)).toEqual({ ok: false, why: "malformed" });
   });

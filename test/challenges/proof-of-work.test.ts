@@ -1,6 +1,6 @@
 import { createHash, createHmac } from "node:crypto";
 import * as fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { CHALLENGE_LIFE_MS, CHALLENGE_RANDOM_BYTES, checkSolution, issueChallenge } from "../../src/challenges/proof-of-work.ts";
 import { challengeFor, derivedKey, fail, keysOf, NEXT_SECRET, NOW, SECRET, solve, VERIFY, withOtherCharacter, zeroBits } from "./keys.ts";
 
@@ -86,6 +86,19 @@ describe("a challenge", () => {
     const challenges = await Promise.all(Array.from({ length: 1_000 }, () => challengeFor()));
     expect(new Set(challenges.map(({ id }) => id)).size).toBe(1_000);
     expect(new Set(challenges.map(({ salt }) => salt)).size).toBe(1_000);
+  });
+
+  test("for a consumer that comes again costs one signature", async () => {
+    const sign = vi.spyOn(crypto.subtle, "sign");
+    try {
+      const [first, again] = [await challengeFor({ consumer: "key:again" }), await challengeFor({ consumer: "key:again" })];
+      expect(sign).toHaveBeenCalledTimes(3);
+      await checkSolution(solve(first), "key:again", await keysOf(SECRET), NOW);
+      await checkSolution(solve(again), "key:again", await keysOf(SECRET), NOW);
+      expect(sign).toHaveBeenCalledTimes(3);
+    } finally {
+      sign.mockRestore();
+    }
   });
 
   test("without enough randomness is not made at all", async () => {
