@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { makeKey, policyText } from "../support/admin.ts";
 import { connectAgent, DIALECTS } from "../support/agents.ts";
 import { type RunningGate, startGate } from "../support/gate.ts";
-import { errorIn, messageRequest, openRequest, postMessage, send, toolCall } from "../support/http.ts";
+import { errorIn, messageRequest, type OpenRequest, openRequest, postMessage, send, toolCall } from "../support/http.ts";
 import { answerTools, type Origin, startOrigin } from "../support/origin.ts";
 
 const PLENTY = 10_000;
@@ -150,8 +150,8 @@ describe("streams", () => {
 
 describe("slots that nobody gives back", () => {
   it(
-    `are free again after ${VANISHING} clients have vanished in mid-stream, and after the gate has`,
-    { timeout: 4 * LEASE_MS },
+    `are free again after ${VANISHING} clients have vanished in mid-stream, and stay lent when the gate crashes`,
+    { timeout: 3 * LEASE_MS },
     async () => {
       const state = `${gate.state}-crash`;
       let crashing = await startGate({ origin: origin.url, policy: POLICY, state });
@@ -161,14 +161,15 @@ describe("slots that nobody gives back", () => {
         response.writeHead(200, { "Content-Type": "text/event-stream" });
         response.write(": open\n\n");
       };
-      const openAll = () =>
-        Promise.all(
-          Array.from({ length: VANISHING }, async (_, i) => {
-            const open = openRequest(crashing.url, messageRequest(toolCall("stream", { i }), { "X-API-Key": key }));
-            expect((await open.answered).statusCode).toBe(200);
-            return open;
-          }),
+      const openAll = async (): Promise<readonly OpenRequest[]> => {
+        const opened = Array.from({ length: VANISHING }, (_, i) =>
+          openRequest(crashing.url, messageRequest(toolCall("stream", { i }), { "X-API-Key": key })),
         );
+        const statuses = await Promise.all(opened.map(async ({ answered }) => (await answered).statusCode));
+        if (statuses.every((status) => status === 200)) return opened;
+        for (const one of opened) one.hangUp();
+        return [];
+      };
       const tryOne = async () => (await postMessage(crashing.url, toolCall("try"), { "X-API-Key": key })).status;
       const clients = await openAll();
       expect(await tryOne()).toBe(429);
@@ -176,28 +177,15 @@ describe("slots that nobody gives back", () => {
       const vanishedAt = Date.now();
       await expect.poll(() => tryOne(), { timeout: LEASE_MS + 5_000, interval: 500 }).toBe(200);
       // All of them, not only one.
-      await expect
-        .poll(
-          () =>
-            openAll().then(
-              (opened) => opened.length,
-              () => 0,
-            ),
-          { timeout: LEASE_MS + 5_000, interval: 1_000 },
-        )
-        .toBe(VANISHING);
+      await expect.poll(async () => (await openAll()).length, { timeout: LEASE_MS + 5_000, interval: 1_000 }).toBe(VANISHING);
       console.log(
         `slots left over after ${VANISHING} clients vanished in mid-stream: 0, after ${Date.now() - vanishedAt} ms (bound ${LEASE_MS} ms)`,
       );
 
+      // What the crash of a gate leaves behind, and for how long, is in test/workerd/slots.test.ts.
       await crashing.kill();
       crashing = await startGate({ origin: origin.url, policy: POLICY, state });
       expect(await tryOne()).toBe(429);
-      const killedAt = Date.now();
-      await expect.poll(() => tryOne(), { timeout: 2 * LEASE_MS + 5_000, interval: 1_000 }).toBe(200);
-      console.log(
-        `slots left over after the gate was killed in mid-stream: 0, after ${Date.now() - killedAt} ms (bound ${2 * LEASE_MS} ms)`,
-      );
       await crashing.stop();
     },
   );
