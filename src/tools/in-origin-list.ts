@@ -18,7 +18,7 @@ export const MAX_LIST_BYTES = 4 * 1024 * 1024;
 /** Codings that the platform undoes when a body is read. In another one there is nothing to be read. */
 const READABLE_CODINGS = new Set(["identity", "gzip", "br"]);
 /** They are of the body as it came. */
-const BODY_HEADERS = ["content-length", "content-encoding", "content-digest", "repr-digest", "etag"];
+const BODY_HEADERS = ["content-length", "transfer-encoding", "content-encoding", "content-digest", "repr-digest", "etag"];
 
 /**
  * Whether a message calls a tool of the gate's own.
