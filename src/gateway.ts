@@ -13,6 +13,8 @@ import type { Body } from "./mcp/body.ts";
 import { readPost } from "./mcp/read-post.ts";
 import { consumerHeaders } from "./origin/consumer-headers.ts";
 import { forwardedHeaders, originAddress, sendToOrigin } from "./origin/forward.ts";
+import { translateChallenge } from "./origin/sign-in.ts";
+import { siteNames } from "./origin/site-names.ts";
 import type { Passage } from "./passage.ts";
 import { refusalAnswer } from "./refusals/answer.ts";
 import { badMessageAnswer, goneAnswer, originUnreachableAnswer, strangerAnswer } from "./refusals/gate-errors.ts";
@@ -93,7 +95,18 @@ async function forward(passage: Passage, pass: Pass): Promise<Response> {
     return originUnreachableAnswer(requestId, passage);
   }
   if (response.status === 502 || response.status === 503) giveBack(passage, pass);
-  return withLimits(response, pass);
+  const answer = withLimits(response, pass);
+  nameGateInChallenge(answer.headers, passage);
+  return answer;
+}
+
+/** Where a client that must sign in is told to look is said by the gate's name, the one that the client has. */
+function nameGateInChallenge(headers: Headers, { gate, url }: Passage): void {
+  const challenge = headers.get("www-authenticate");
+  if (challenge === null) return;
+  const names = siteNames(gate.policy.origin, url, gate.policy.mcpPaths[0]!);
+  const translated = names ? translateChallenge(challenge, names) : challenge;
+  if (translated !== challenge) headers.set("WWW-Authenticate", translated);
 }
 
 /** The origin's answer, its body untouched, with what remains of the caller's limits. */
