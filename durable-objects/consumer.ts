@@ -3,8 +3,8 @@
  * src/limits/account.ts: read the row, call the function, write the row when it must be written.
  *
  * `ask` has no await between its first read and its last write, so calls never interleave and need no lock. Storage is
- * two rows: "account" (src/limits/stored-account.ts) and "keys" (pushed by the admin API). An alarm deletes
- * both once they say nothing any more.
+ * three rows: "account" (src/limits/stored-account.ts), "keys" (pushed by the admin API) and "accepted" (the origin takes this
+ * bearer's token). An alarm deletes them once they say nothing any more.
  */
 
 import { DurableObject } from "cloudflare:workers";
@@ -22,11 +22,14 @@ const ALARM_LOST_AFTER_MS = 600_000;
 /** KV takes a minute or more to tell everywhere; for this long a pushed record outranks it. */
 const PUSHED_RECORD_RULES_MS = 300_000;
 const PUSHED_RECORD_KEPT_MS = 600_000;
+/** The life of a usual access token: its holder may be idle that long, and is then still no stranger. */
+const ACCEPTED_KEPT_MS = 3_600_000;
 /** Tickets of two instances of one object must not meet: each instance starts its own at a random one. */
 const TICKET_RANGE = 2 ** 48;
 
 const ACCOUNT = "account";
 const KEYS = "keys";
+const ACCEPTED = "accepted";
 
 interface StoredRow extends StoredAccount {
   readonly alarmAt: number;
@@ -98,12 +101,38 @@ export class Consumer extends DurableObject {
     this.#keys = keys;
   }
 
+  /** Whether the origin has accepted this bearer's token, and not refused it since. */
+  isAccepted(): boolean {
+    return this.#acceptedAt() !== undefined;
+  }
+
+  /** The origin has accepted this bearer's token. */
+  accept(): void {
+    const now = Date.now();
+    const acceptedAt = this.#acceptedAt() ?? -Infinity;
+    if (acceptedAt <= now && now - acceptedAt < ACCEPTED_KEPT_MS / 2) return;
+    this.ctx.storage.transactionSync(() => {
+      this.ctx.storage.kv.put(ACCEPTED, now);
+      this.#write(now);
+    });
+  }
+
+  /** The origin no longer accepts it. */
+  unaccept(): void {
+    if (this.isAccepted()) this.ctx.storage.kv.delete(ACCEPTED);
+  }
+
+  #acceptedAt(): number | undefined {
+    return this.ctx.storage.kv.get<number>(ACCEPTED);
+  }
+
   override async alarm(): Promise<void> {
     const now = Date.now();
     const keysUntil = Object.values(this.#keys).map((key) => key.pushedAt + PUSHED_RECORD_KEPT_MS);
-    const at = Math.max(forgettableAt(this.#account, now), ...keysUntil);
+    const acceptedUntil = (this.#acceptedAt() ?? -Infinity) + ACCEPTED_KEPT_MS;
+    const at = Math.max(forgettableAt(this.#account, now), acceptedUntil, ...keysUntil);
     if (at > now) {
-      this.#alarmAt = 0;
+      this.#setAlarm(Math.max(at, now + ALARM_AT_LEAST_MS));
       this.#write(now);
       return;
     }
@@ -137,8 +166,7 @@ export class Consumer extends DurableObject {
     try {
       const { row, ahead } = store(this.#account, now, latest);
       if (this.#alarmAt === 0 || this.#alarmAt + ALARM_LOST_AFTER_MS < now) {
-        this.#alarmAt = Math.max(forgettableAt(this.#account, now), now + ALARM_AT_LEAST_MS);
-        void this.ctx.storage.setAlarm(this.#alarmAt);
+        this.#setAlarm(Math.max(forgettableAt(this.#account, now), now + ALARM_AT_LEAST_MS));
       }
       this.ctx.storage.kv.put(ACCOUNT, { ...row, alarmAt: this.#alarmAt } satisfies StoredRow);
       this.#ahead = ahead;
@@ -148,6 +176,11 @@ export class Consumer extends DurableObject {
       this.#load();
       throw error;
     }
+  }
+
+  #setAlarm(at: number): void {
+    this.#alarmAt = at;
+    void this.ctx.storage.setAlarm(at);
   }
 
   /** One timer, which looks again when calls have come since it was set. */

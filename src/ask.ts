@@ -35,6 +35,8 @@ export type Decision =
       /** For a refund; null when no object was asked. */
       readonly ticket: number | null;
       readonly metered: readonly MeteredLimit[];
+      /** What was charged to the address as well, for a bearer that the origin has not accepted yet. */
+      readonly alongside?: Decision & { readonly kind: "pass" };
     }
   | { readonly kind: "refuse"; readonly caller: Caller; readonly terms: Terms; readonly refusal: Refusal; readonly isRemembered: boolean }
   /** Nothing to decide: the request cannot be priced. */
@@ -42,12 +44,27 @@ export type Decision =
 
 /** @param mayRenew whether the object may still answer with a newer record of the key */
 export async function ask(passage: Passage, caller: Caller, now: number, mayRenew = true): Promise<Decision> {
-  const { gate, env, messages } = passage;
+  const { gate, env } = passage;
   const terms = await gate.terms.for(caller, env.KEYS, now);
   if (!terms) {
     gate.log({ event: "policy-error", where: caller.id, problem: `its plan "${caller.plan}" is not in the policy` });
     return { kind: "answer", response: unknownPlanAnswer(caller.plan, passage) };
   }
+  return askOnTerms(passage, caller, terms, now, { mayRenew, watchesRepeats: true });
+}
+
+/**
+ * The same on terms that are known already.
+ * @param watchesRepeats whether the loop breaker looks at the calls
+ */
+export async function askOnTerms(
+  passage: Passage,
+  caller: Caller,
+  terms: Terms,
+  now: number,
+  { mayRenew, watchesRepeats }: { readonly mayRenew: boolean; readonly watchesRepeats: boolean },
+): Promise<Decision> {
+  const { gate, env, messages } = passage;
   const priced = price(messages, terms);
   if (priced.charges.length === 0) return decideUnmetered(passage, caller, terms, now);
 
@@ -63,7 +80,7 @@ export async function ask(passage: Passage, caller: Caller, now: number, mayRene
     keyId: caller.keyId,
     keyVersion: caller.keyVersion,
     maxWaitMs,
-    charges: fingerprintCharges(priced, messages, gate.policy.repeats),
+    charges: watchesRepeats ? fingerprintCharges(priced, messages, gate.policy.repeats) : priced.charges,
   });
   if (answer === null) return decideUnasked(passage, caller, terms, priced);
   switch (answer.kind) {

@@ -1,7 +1,9 @@
 /** What a gate keeps in the isolate from one request to the next. Everything in it has a bound, and all of it may be lost. */
 
 import { BoundedCache } from "./bounded-cache.ts";
+import { Acceptances } from "./consumers/acceptance.ts";
 import { ApiKeys } from "./consumers/api-keys.ts";
+import { Bearers } from "./consumers/bearers.ts";
 import { TermsBook } from "./consumers/terms-book.ts";
 import { Tokens } from "./consumers/tokens.ts";
 import type { Policy } from "./define-policy.ts";
@@ -26,6 +28,8 @@ export interface Gate {
   readonly policy: ResolvedPolicy;
   readonly apiKeys: ApiKeys;
   readonly tokens: Tokens;
+  readonly bearers: Bearers;
+  readonly acceptances: Acceptances;
   readonly terms: TermsBook;
   readonly memo: RefusalMemo;
   readonly holds: Holds;
@@ -43,6 +47,8 @@ export function openGate(policy: Policy): Gate {
     policy: resolved,
     apiKeys: new ApiKeys(),
     tokens: new Tokens(resolved.jwt, resolved.plans.keys()),
+    bearers: new Bearers(),
+    acceptances: new Acceptances(),
     terms: new TermsBook(resolved, log),
     memo: createRefusalMemo(),
     holds: new Holds(),

@@ -3,8 +3,9 @@
  * One direction; no step reaches back. The steps decide in their own rooms, this file puts them in order.
  */
 
-import { askForNewerRecord, refundConsumer } from "../durable-objects/ask-consumer.ts";
-import { ask, type Decision, describePassage } from "./ask.ts";
+import { askForNewerRecord } from "../durable-objects/ask-consumer.ts";
+import { type Decision, describePassage } from "./ask.ts";
+import { askForCaller } from "./ask-for-caller.ts";
 import { chargeGuess } from "./consumers/guesses.ts";
 import { addressCaller, identify, type Stranger } from "./consumers/identify.ts";
 import type { Gate, GateEnv } from "./gate.ts";
@@ -20,8 +21,7 @@ import { refusalAnswer } from "./refusals/answer.ts";
 import { badMessageAnswer, goneAnswer, originUnreachableAnswer, strangerAnswer } from "./refusals/gate-errors.ts";
 import { refusalLine } from "./refusals/log.ts";
 import { rateLimitFields } from "./refusals/ratelimit-fields.ts";
-
-type Pass = Decision & { kind: "pass" };
+import { giveBack, learnOfBearer, type Pass } from "./settle.ts";
 
 /** @param read the body, when it has already been read to find out that this is MCP */
 export async function passMcp(request: Request, url: URL, env: GateEnv, ctx: ExecutionContext, gate: Gate, read?: Body): Promise<Response> {
@@ -36,7 +36,7 @@ export async function passMcp(request: Request, url: URL, env: GateEnv, ctx: Exe
 
   const requestId = crypto.randomUUID();
   const passage: Passage = { request, url, env, ctx, gate, requestId, ...post.envelope, accept, body: post.body };
-  const decision = await ask(passage, identified.caller, Date.now());
+  const decision = await askForCaller(passage, identified.caller, Date.now());
   switch (decision.kind) {
     case "answer":
       return decision.response;
@@ -53,7 +53,7 @@ const NO_POST = { ok: true, envelope: { messages: [], isBatch: false }, body: nu
 async function turnAway(why: Stranger, request: Request, env: GateEnv, gate: Gate): Promise<Response> {
   const address = addressCaller(request.headers, "").id;
   gate.log({ event: "stranger", address, why });
-  const isGuess = why !== "key-required" && why !== "keys-unavailable" && why !== "issuer-unavailable";
+  const isGuess = why !== "key-required" && why !== "key-or-bearer-required" && why !== "keys-unavailable" && why !== "issuer-unavailable";
   return strangerAnswer(why, isGuess ? await chargeGuess(env.CONSUMERS, address) : null);
 }
 
@@ -95,6 +95,7 @@ async function forward(passage: Passage, pass: Pass): Promise<Response> {
     return originUnreachableAnswer(requestId, passage);
   }
   if (response.status === 502 || response.status === 503) giveBack(passage, pass);
+  learnOfBearer(passage, pass, response.status, Date.now());
   const answer = withLimits(response, pass);
   nameGateInChallenge(answer.headers, passage);
   return answer;
@@ -119,9 +120,4 @@ function withLimits(response: Response, pass: Pass): Response {
     answer.headers.set("RateLimit", fields.remaining);
   }
   return answer;
-}
-
-/** After the answer, never before it. */
-function giveBack({ ctx, env }: Passage, { caller, ticket }: Pass): void {
-  if (ticket !== null) ctx.waitUntil(refundConsumer(env.CONSUMERS, caller.id, ticket));
 }
