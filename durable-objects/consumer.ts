@@ -2,8 +2,8 @@
  * One consumer: its buckets, windows, loops and slots, and the newest record of its keys. A thin shell around
  * src/limits/account.ts and src/limits/slots.ts, kept in one row (kept-account.ts).
  *
- * Storage is two rows: "account" (src/limits/stored-account.ts) and "keys" (pushed by the admin API). An alarm deletes
- * both once they say nothing any more.
+ * Storage is three rows: "account" (src/limits/stored-account.ts), "keys" (pushed by the admin API) and "accepted" (the
+ * origin takes this bearer's token). An alarm deletes them once they say nothing any more.
  */
 
 import { DurableObject } from "cloudflare:workers";
@@ -17,10 +17,13 @@ import { SlotQueue } from "./slot-queue.ts";
 /** KV takes a minute or more to tell everywhere; for this long a pushed record outranks it. */
 const PUSHED_RECORD_RULES_MS = 300_000;
 const PUSHED_RECORD_KEPT_MS = 600_000;
+/** The life of a usual access token: its holder may be idle that long, and is then still no stranger. */
+const ACCEPTED_KEPT_MS = 3_600_000;
 /** The limits of a plan, and those of some tools with limits of their own: as texts that have been parsed. */
 const MAX_PARSED_LIMITS = 16;
 
 const KEYS = "keys";
+const ACCEPTED = "accepted";
 
 export type SlotKind = "calls" | "streams";
 const SLOT_KINDS: readonly SlotKind[] = ["calls", "streams"];
@@ -116,9 +119,35 @@ export class Consumer extends DurableObject {
     this.#keys = keys;
   }
 
+  /** Whether the origin has accepted this bearer's token, and not refused it since. */
+  isAccepted(): boolean {
+    return this.#acceptedAt() !== undefined;
+  }
+
+  /** The origin has accepted this bearer's token. */
+  accept(): void {
+    const now = Date.now();
+    const acceptedAt = this.#acceptedAt() ?? -Infinity;
+    if (acceptedAt <= now && now - acceptedAt < ACCEPTED_KEPT_MS / 2) return;
+    this.ctx.storage.transactionSync(() => {
+      this.ctx.storage.kv.put(ACCEPTED, now);
+      this.#kept.write(now);
+    });
+  }
+
+  /** The origin no longer accepts it. */
+  unaccept(): void {
+    if (this.isAccepted()) this.ctx.storage.kv.delete(ACCEPTED);
+  }
+
+  #acceptedAt(): number | undefined {
+    return this.ctx.storage.kv.get<number>(ACCEPTED);
+  }
+
   override async alarm(): Promise<void> {
     const keysUntil = Object.values(this.#keys).map((key) => key.pushedAt + PUSHED_RECORD_KEPT_MS);
-    await this.#kept.clean(Date.now(), Math.max(0, ...keysUntil));
+    const acceptedUntil = (this.#acceptedAt() ?? -Infinity) + ACCEPTED_KEPT_MS;
+    await this.#kept.clean(Date.now(), Math.max(0, acceptedUntil, ...keysUntil));
     this.#keys = this.#readKeys();
   }
 

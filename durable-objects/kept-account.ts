@@ -106,10 +106,7 @@ export class KeptAccount<T> {
       const isExact = latest === undefined;
       const { row, ahead } = store(this.#account, now, latest ?? undefined);
       const rest = this.#rest.save(now, isExact);
-      if (this.#alarmAt === 0 || this.#alarmAt + ALARM_LOST_AFTER_MS < now) {
-        this.#alarmAt = Math.max(this.#forgettableAt(now), now + ALARM_AT_LEAST_MS);
-        void this.#storage.setAlarm(this.#alarmAt);
-      }
+      if (this.#alarmAt === 0 || this.#alarmAt + ALARM_LOST_AFTER_MS < now) this.#setAlarm(this.#forgettableAt(now), now);
       this.#storage.kv.put(ACCOUNT, { ...row, alarmAt: this.#alarmAt, ...(rest === undefined ? {} : { rest }) } satisfies StoredRow<T>);
       this.#ahead = ahead;
       this.#storedRest = rest;
@@ -125,8 +122,9 @@ export class KeptAccount<T> {
    * @param keepUntil what else the object still needs
    */
   async clean(now: number, keepUntil = 0): Promise<void> {
-    if (Math.max(this.#forgettableAt(now), keepUntil) > now) {
-      this.#alarmAt = 0;
+    const at = Math.max(this.#forgettableAt(now), keepUntil);
+    if (at > now) {
+      this.#setAlarm(at, now);
       this.write(now);
       return;
     }
@@ -134,6 +132,11 @@ export class KeptAccount<T> {
     this.#quietTimer = null;
     await this.#storage.deleteAll();
     this.load();
+  }
+
+  #setAlarm(at: number, now: number): void {
+    this.#alarmAt = Math.max(at, now + ALARM_AT_LEAST_MS);
+    void this.#storage.setAlarm(this.#alarmAt);
   }
 
   #forgettableAt(now: number): number {

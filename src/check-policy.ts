@@ -64,6 +64,7 @@ const policySchema = v.strictObject({
   identity: v.optional(
     v.strictObject({
       jwt: v.optional(v.array(issuer)),
+      bearer: v.optional(v.strictObject({ plan: v.string() })),
       addresses: v.optional(
         v.strictObject({
           plan: v.optional(v.nullable(v.string())),
@@ -94,11 +95,12 @@ export function findProblems(policy: Policy): string[] {
     if (typeof plan !== "string" || Object.hasOwn(plans, plan)) return;
     problems.push(`${where}: there is no plan "${plan}" (there are: ${Object.keys(plans).join(", ")})`);
   };
-  const { addresses, jwt } = asRecord(identity);
+  const { addresses, jwt, bearer } = asRecord(identity);
   const { plan = DEFAULT_ADDRESS_PLAN, shared } = asRecord(addresses);
   known(plan, "identity.addresses.plan");
   for (const [i, range] of asList(shared)) known(asRecord(range)["plan"], `identity.addresses.shared.${i}.plan`);
   for (const [i, issuer] of asList(jwt)) known(asRecord(issuer)["plan"], `identity.jwt.${i}.plan`);
+  known(asRecord(bearer)["plan"], "identity.bearer.plan");
   return problems;
 }
 

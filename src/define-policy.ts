@@ -58,12 +58,17 @@ export interface Policy<PlanName extends string = string> extends NamedByKind {
   /** Limits of one consumer, computed from its key's metadata. Must be pure: it runs once for each key and isolate. */
   readonly limitsFor?: (consumer: ConsumerInfo) => Partial<Plan> | undefined;
   readonly identity?: {
-    readonly jwt?: readonly JwtIssuer<PlanName>[];
+    readonly jwt?: readonly JwtIssuer<NoInfer<PlanName>>[];
+    /**
+     * Bearer tokens that only the origin can check: each is a consumer of its own on this plan. Without it, whoever brings one
+     * is known by the address alone.
+     */
+    readonly bearer?: { readonly plan: NoInfer<PlanName> };
     readonly addresses?: {
       /** The plan of callers without a key. `null` demands a key. Default "anonymous". */
-      readonly plan?: PlanName | null;
+      readonly plan?: NoInfer<PlanName> | null;
       /** Ranges that many strangers share (hosted clients, NATs), in CIDR form, with a plan of their own. */
-      readonly shared?: readonly { readonly range: string; readonly plan: PlanName }[];
+      readonly shared?: readonly { readonly range: string; readonly plan: NoInfer<PlanName> }[];
     };
   };
   /** The loop breaker. `tools` by name or pattern (`get_job_*`): other numbers, or `false` where repeating is no loop. */
@@ -87,7 +92,7 @@ export interface Policy<PlanName extends string = string> extends NamedByKind {
 /** The plan of callers without a key, when the policy names none. */
 export const DEFAULT_ADDRESS_PLAN = "anonymous";
 
-/** Gives an object literal the policy's types: a plan that is named must be one that is defined. */
+/** Gives an object literal the policy's types: a plan that is named anywhere must be one of `plans`. */
 export function definePolicy<const PlanName extends string>(policy: Policy<PlanName>): Policy<PlanName> {
   return policy;
 }

@@ -1,11 +1,13 @@
 /** What a gate keeps in the isolate from one request to the next. Everything in it has a bound, and all of it may be lost. */
 
 import { BoundedCache } from "./bounded-cache.ts";
+import { Acceptances } from "./consumers/acceptance.ts";
 import { ApiKeys } from "./consumers/api-keys.ts";
+import { Bearers } from "./consumers/bearers.ts";
 import { TermsBook } from "./consumers/terms-book.ts";
 import { Tokens } from "./consumers/tokens.ts";
 import type { Policy } from "./define-policy.ts";
-import { Holds } from "./hold.ts";
+import { Holds } from "./passage/hold.ts";
 import type { Bucket } from "./limits/bucket.ts";
 import { createRefusalMemo, type RefusalMemo } from "./limits/refusal-memo.ts";
 import type { LogLine } from "./refusals/log.ts";
@@ -30,6 +32,8 @@ export interface Gate {
   readonly policy: ResolvedPolicy;
   readonly apiKeys: ApiKeys;
   readonly tokens: Tokens;
+  readonly bearers: Bearers;
+  readonly acceptances: Acceptances;
   readonly terms: TermsBook;
   readonly memo: RefusalMemo;
   readonly origin: OriginKnowledge;
@@ -48,6 +52,8 @@ export function openGate(policy: Policy): Gate {
     policy: resolved,
     apiKeys: new ApiKeys(),
     tokens: new Tokens(resolved.jwt, resolved.plans.keys()),
+    bearers: new Bearers(),
+    acceptances: new Acceptances(),
     terms: new TermsBook(resolved, log),
     memo: createRefusalMemo(),
     origin: new OriginKnowledge(resolved.originQuota),

@@ -4,24 +4,26 @@
  */
 
 import { askForNewerRecord } from "../durable-objects/ask-consumer.ts";
-import { ask } from "./ask.ts";
+import { askForCaller } from "./passage/ask-for-caller.ts";
 import { chargeGuess } from "./consumers/guesses.ts";
 import { addressCaller, identify, type Stranger } from "./consumers/identify.ts";
-import { describePassage, type Pass, type Refused } from "./decision.ts";
+import { describePassage, type Pass, type Refused } from "./passage/decision.ts";
 import type { Gate, GateEnv } from "./gate.ts";
-import { holdKey } from "./hold.ts";
+import { holdKey } from "./passage/hold.ts";
 import type { Body } from "./mcp/body.ts";
 import { readPost } from "./mcp/read-post.ts";
 import { consumerHeaders } from "./origin/consumer-headers.ts";
 import { forwardedHeaders, originAddress, sendToOrigin } from "./origin/forward.ts";
-import { hearAnswer, takeOfOrigin } from "./origin-limits.ts";
-import type { Passage } from "./passage.ts";
+import { translateChallenge } from "./origin/sign-in.ts";
+import { siteNames } from "./origin/site-names.ts";
+import { hearAnswer, takeOfOrigin } from "./passage/origin-limits.ts";
+import type { Passage } from "./passage/passage.ts";
 import { refusalAnswer } from "./refusals/answer.ts";
 import { badMessageAnswer, goneAnswer, originUnreachableAnswer, strangerAnswer } from "./refusals/gate-errors.ts";
 import { refusalLine } from "./refusals/log.ts";
 import { rateLimitFields } from "./refusals/ratelimit-fields.ts";
-import { giveBack } from "./settle.ts";
-import { giveSlotsBack, keepWhileStreaming } from "./slots.ts";
+import { giveBack, learnOfBearer } from "./passage/settle.ts";
+import { giveSlotsBack, keepWhileStreaming } from "./passage/slots.ts";
 
 /** @param read the body, when it has already been read to find out that this is MCP */
 export async function passMcp(request: Request, url: URL, env: GateEnv, ctx: ExecutionContext, gate: Gate, read?: Body): Promise<Response> {
@@ -36,7 +38,7 @@ export async function passMcp(request: Request, url: URL, env: GateEnv, ctx: Exe
 
   const requestId = crypto.randomUUID();
   const passage: Passage = { request, url, env, ctx, gate, requestId, ...post.envelope, accept, body: post.body };
-  const decision = await ask(passage, identified.caller, Date.now());
+  const decision = await askForCaller(passage, identified.caller, Date.now());
   switch (decision.kind) {
     case "answer":
       return decision.response;
@@ -57,7 +59,7 @@ const NO_POST = { ok: true, envelope: { messages: [], isBatch: false }, body: nu
 async function turnAway(why: Stranger, request: Request, env: GateEnv, gate: Gate): Promise<Response> {
   const address = addressCaller(request.headers, "").id;
   gate.log({ event: "stranger", address, why });
-  const isGuess = why !== "key-required" && why !== "keys-unavailable" && why !== "issuer-unavailable";
+  const isGuess = why !== "key-required" && why !== "key-or-bearer-required" && why !== "keys-unavailable" && why !== "issuer-unavailable";
   return strangerAnswer(why, isGuess ? await chargeGuess(env.CONSUMERS, address) : null);
 }
 
@@ -105,7 +107,19 @@ async function forward(passage: Passage, pass: Pass): Promise<Response> {
   const heard = await hearAnswer(passage, pass, response);
   if ("refusal" in heard) return say(passage, heard);
   if (response.status === 502 || response.status === 503) giveBack(passage, pass);
-  return keepWhileStreaming(withLimits(heard, pass), pass.slots, ctx, signal);
+  learnOfBearer(passage, pass, response.status, Date.now());
+  const answer = withLimits(heard, pass);
+  nameGateInChallenge(answer.headers, passage);
+  return keepWhileStreaming(answer, pass.slots, ctx, signal);
+}
+
+/** Where a client that must sign in is told to look is said by the gate's name, the one that the client has. */
+function nameGateInChallenge(headers: Headers, { gate, url }: Passage): void {
+  const challenge = headers.get("www-authenticate");
+  if (challenge === null) return;
+  const names = siteNames(gate.policy.origin, url, gate.policy.mcpPaths[0]!);
+  const translated = names ? translateChallenge(challenge, names) : challenge;
+  if (translated !== challenge) headers.set("WWW-Authenticate", translated);
 }
 
 /** The origin's answer, its body untouched, with what remains of the caller's limits. */

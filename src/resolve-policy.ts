@@ -21,6 +21,10 @@ export interface ResolvedPolicy {
   readonly plans: ReadonlyMap<string, Plan>;
   readonly limitsFor: Policy["limitsFor"];
   readonly jwt: readonly JwtIssuer[];
+  /** The plan of bearers that only the origin can check; null when these are known by their address alone. */
+  readonly bearerPlan: string | null;
+  /** For an address without a plan, while the origin has yet to accept a bearer from there. */
+  readonly newBearerTerms: Terms;
   readonly addressPlan: string | null;
   readonly sharedRanges: readonly { readonly range: AddressRange; readonly plan: string }[];
   readonly watches: WatchRules;
@@ -41,6 +45,8 @@ const DEFAULT_REPEAT_WINDOW_S = 60;
 const DEFAULT_HANDSHAKE_KEY = 60;
 /** mcp-remote alone sends 14 requests before its first list, and hosted clients share addresses. */
 const DEFAULT_HANDSHAKE_ADDRESS = 300;
+/** As the plan of strangers is: whose token the origin has not accepted yet is one. */
+const NEW_BEARERS = { name: "new-tokens", plan: { rate: 10, maxWaitSeconds: 5 } } as const;
 
 /** @throws PolicyError with everything that is wrong */
 export function resolvePolicy(policy: Policy): ResolvedPolicy {
@@ -53,6 +59,8 @@ export function resolvePolicy(policy: Policy): ResolvedPolicy {
     plans: new Map(Object.entries(policy.plans)),
     limitsFor: policy.limitsFor,
     jwt: identity?.jwt ?? [],
+    bearerPlan: identity?.bearer?.plan ?? null,
+    newBearerTerms: resolveTerms(NEW_BEARERS.name, NEW_BEARERS.plan, { perMinute: policy.handshake?.address ?? DEFAULT_HANDSHAKE_ADDRESS }),
     addressPlan: addressPlanOf(policy),
     sharedRanges: (identity?.addresses?.shared ?? []).map(({ range, plan }) => ({ range: parseRange(range)!, plan })),
     watches: createWatchRules(

@@ -5,10 +5,10 @@ import { adminKeys } from "./admin/keys.ts";
 import type { Gate, GateEnv } from "./gate.ts";
 import { passMcp } from "./gateway.ts";
 import { lookElsewhere } from "./mcp/elsewhere.ts";
-import { forwardedHeaders, originAddress, sendToOrigin } from "./origin/forward.ts";
+import { passThrough } from "./origin/pass-through.ts";
 import { NOBODY } from "./refusals/answer.ts";
 import { faultAnswer, foreignAnswer, notFoundAnswer, originUnreachableAnswer } from "./refusals/gate-errors.ts";
-import { checkPage, isOwnHost, preflightAnswer, withCors } from "./site-check.ts";
+import { checkPage, isOwnHost, preflightAnswer, withCors, withCorsIfNone } from "./site-check.ts";
 
 type Handler = (request: Request, url: URL, env: GateEnv, ctx: ExecutionContext) => Response | Promise<Response>;
 
@@ -53,18 +53,15 @@ function forOwnPages(gate: Gate, handler: Handler): Handler {
 
 /**
  * Not an MCP path. A JSON-RPC message that is POSTed here all the same is MCP, so that no path is a way around the gate;
- * everything else goes to the origin as it is.
+ * everything else goes to the origin as it is. There the origin decides which pages may read its answers; pages that may call
+ * the gate may read them all, as they must to sign in.
  */
 async function passOther(request: Request, url: URL, env: GateEnv, ctx: ExecutionContext, gate: Gate): Promise<Response> {
   const look = await lookElsewhere(request);
   if (look.isMcp) return forOwnPages(gate, () => passMcp(request, url, env, ctx, gate, look.read))(request, url, env, ctx);
-  const { origin, mcpPaths } = gate.policy;
-  const headers = forwardedHeaders(request.headers, null, {});
-  const upgrade = request.headers.get("upgrade");
-  if (upgrade !== null) headers.set("Upgrade", upgrade);
-  const address = originAddress(origin, url, mcpPaths[0]!);
   try {
-    return await sendToOrigin(origin, address.url, { method: request.method, headers, body: look.body, signal: request.signal }, env);
+    const answer = await passThrough(request, url, look.body, gate, env);
+    return withCorsIfNone(answer, request, checkPage(request, url, gate.policy), url);
   } catch (error) {
     const requestId = crypto.randomUUID();
     gate.log({ event: "origin-unreachable", problem: String(error), requestId });

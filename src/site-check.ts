@@ -50,3 +50,11 @@ export function withCors(response: Response, origin: string): Response {
   shared.headers.append("Vary", "Origin");
   return shared;
 }
+
+/** The answer of the origin, with CORS headers when it is for a page that may call and the origin has set none of its own. */
+export function withCorsIfNone(response: Response, request: Request, page: Page, url: URL): Response {
+  // A page of the gate's own host needs none, and protocols are switched on the response as it came.
+  if (page.kind !== "allowed" || page.origin === url.origin || response.status === 101) return response;
+  if (response.headers.has("access-control-allow-origin")) return response;
+  return withCors(preflightAnswer(request) ?? response, page.origin);
+}

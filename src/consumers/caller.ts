@@ -1,8 +1,8 @@
 /** Who a call is charged to. */
 export interface Caller {
-  /** `key:<owner>`, `jwt:<issuer>:<sub>` or `addr:<address>`: the name of the consumer's object. */
+  /** `key:<owner>`, `jwt:<issuer>:<sub>`, `bearer:<hash>` or `addr:<address>`: the name of the consumer's object. */
   readonly id: string;
-  readonly kind: "key" | "jwt" | "addr";
+  readonly kind: "key" | "jwt" | "bearer" | "addr";
   readonly plan: string;
   /** The API key's id in KV and its record's version; empty and 0 for callers without one. */
   readonly keyId: string;

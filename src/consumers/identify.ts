@@ -1,9 +1,10 @@
-/** Who is calling: an API key, a verified token, or an address, in this order. The first that applies decides. */
+/** Who is calling: an API key, a verified token, another bearer, or an address, in this order. The first that applies decides. */
 
 import type { KVNamespace } from "@cloudflare/workers-types";
 import type { ResolvedPolicy } from "../resolve-policy.ts";
 import { addressConsumer, isInRange } from "./addresses.ts";
 import { type ApiKeys, KEY_PREFIX, type KeyRecord, parseKeyRecord } from "./api-keys.ts";
+import type { Bearers } from "./bearers.ts";
 import { type Caller, NO_METADATA } from "./caller.ts";
 import type { Tokens } from "./tokens.ts";
 
@@ -13,6 +14,8 @@ export type Stranger =
   | "expired-key"
   | "invalid-token"
   | "key-required"
+  /** The same, where a bearer of the origin's will do as well. */
+  | "key-or-bearer-required"
   /** Not the caller's fault: KV, or the issuer's published keys, cannot be read. */
   | "keys-unavailable"
   | "issuer-unavailable";
@@ -23,6 +26,7 @@ export interface IdentityRooms {
   readonly policy: ResolvedPolicy;
   readonly apiKeys: ApiKeys;
   readonly tokens: Tokens;
+  readonly bearers: Bearers;
 }
 
 const BEARER = /^Bearer +(\S+) *$/i;
@@ -76,9 +80,13 @@ export async function identify(
       case "foreign":
         break;
     }
+    const { bearerPlan } = rooms.policy;
+    const id = bearerPlan === null ? null : await rooms.bearers.consumerOf(token, now);
+    if (bearerPlan !== null && id !== null) return { ok: true, caller: bearerCaller(id, bearerPlan) };
   }
-  const plan = addressPlan(headers, rooms.policy);
-  return plan === null ? { ok: false, why: "key-required" } : { ok: true, caller: addressCaller(headers, plan) };
+  const caller = plannedAddress(headers, rooms.policy);
+  if (caller) return { ok: true, caller };
+  return { ok: false, why: rooms.policy.bearerPlan === null ? "key-required" : "key-or-bearer-required" };
 }
 
 /** The API key that a request presents, and the header it stands in. */
@@ -112,8 +120,14 @@ export function addressCaller(headers: Headers, plan: string): Caller {
   return { id, kind: "addr", plan, keyId: "", keyVersion: 0, metadata: NO_METADATA, consumedHeader: null };
 }
 
-function addressPlan(headers: Headers, policy: ResolvedPolicy): string | null {
+/** The caller as its address, on the plan that the policy has for it; null where it has none. */
+export function plannedAddress(headers: Headers, policy: ResolvedPolicy): Caller | null {
   const address = headers.get("cf-connecting-ip") ?? "";
-  for (const { range, plan } of policy.sharedRanges) if (isInRange(address, range)) return plan;
-  return policy.addressPlan;
+  const shared = policy.sharedRanges.find(({ range }) => isInRange(address, range));
+  const plan = shared ? shared.plan : policy.addressPlan;
+  return plan === null ? null : addressCaller(headers, plan);
+}
+
+function bearerCaller(id: string, plan: string): Caller {
+  return { id, kind: "bearer", plan, keyId: "", keyVersion: 0, metadata: NO_METADATA, consumedHeader: null };
 }

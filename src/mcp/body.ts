@@ -11,14 +11,14 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
 const NOTHING = new Uint8Array(0);
 
 /** @returns `too-large` with the bytes read so far, when the body is longer than `maxBytes` */
-export async function readBody(request: Request, maxBytes = MAX_BODY_BYTES): Promise<Body> {
-  const length = request.headers.get("content-length");
+export async function readBody(message: Request | Response, maxBytes = MAX_BODY_BYTES): Promise<Body> {
+  const length = message.headers.get("content-length");
   if (length !== null && Number(length) > maxBytes) return { ok: false, problem: "too-large", bytes: NOTHING };
   // The server holds a body to its Content-Length, so only one without must be counted.
-  if (length !== null) return decode(new Uint8Array(await request.arrayBuffer()));
+  if (length !== null) return decode(new Uint8Array(await message.arrayBuffer()));
   const chunks: Uint8Array[] = [];
   let size = 0;
-  const reader = request.body?.getReader();
+  const reader = message.body?.getReader();
   for (;;) {
     const next = await reader?.read();
     if (!next || next.done) break;

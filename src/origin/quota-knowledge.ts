@@ -43,7 +43,7 @@ export class OriginKnowledge {
 
   /** Whose quota a call of this caller is paid from: the origin's one credential, or one that the caller brings. */
   credentialOf(caller: Caller, headers: Headers): string {
-    if (this.#policy.of === "consumer" || caller.kind === "jwt") return caller.id;
+    if (this.#policy.of === "consumer" || caller.kind === "jwt" || caller.kind === "bearer") return caller.id;
     const forwarded = caller.consumedHeader === "authorization" ? null : headers.get("authorization");
     return forwarded === null ? "shared" : `authorization:${fingerprint("authorization", { forwarded })}`;
   }

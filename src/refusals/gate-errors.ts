@@ -74,6 +74,10 @@ const STRANGERS: Readonly<Record<Exclude<Stranger, "issuer-unavailable" | "keys-
       "API key required",
       "This MCP server takes calls with an API key only: send it as `X-API-Key: <key>` or `Authorization: Bearer <key>`.",
     ],
+    "key-or-bearer-required": [
+      "API key or token required",
+      "This MCP server takes calls with an API key or a bearer token only: sign in to get a token, or send a key as `X-API-Key: <key>`.",
+    ],
   };
 
 /**

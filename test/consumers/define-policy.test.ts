@@ -46,6 +46,7 @@ describe("a policy", () => {
       },
       identity: {
         jwt: [{ issuer: "https://issuer.example", jwksUrl: "nowhere", plan: "gold" }],
+        bearer: { plan: "bronze", rate: 7 },
         addresses: { plan: "none", shared: [{ range: "192.0.2.0/33", plan: "silver" }] },
       },
       repeats: { identical: 0, tools: { "get_*": true } },
@@ -60,6 +61,8 @@ describe("a policy", () => {
         "identity.addresses.plan",
         "identity.addresses.shared.0.plan",
         "identity.addresses.shared.0.range",
+        "identity.bearer.plan",
+        "identity.bearer.rate",
         "identity.jwt.0.jwksUrl",
         "identity.jwt.0.plan",
         "limits",
@@ -74,7 +77,7 @@ describe("a policy", () => {
         "whenUnavailable.keys",
       ].toSorted(),
     );
-    expect(() => resolvePolicy(wrong as unknown as Policy)).toThrow("The policy has 16 errors:\n  ");
+    expect(() => resolvePolicy(wrong as unknown as Policy)).toThrow("The policy has 18 errors:\n  ");
   });
 
   test("that names a plan which is not there is told which there are", () => {
@@ -94,6 +97,8 @@ describe("a policy", () => {
     ["a plan that is null", { ...GOOD, plans: { anonymous: null } }],
     ["issuers that are no list", { ...GOOD, identity: { jwt: { issuer: "https://issuer.example", plan: "pro" } } }],
     ["an issuer that is null", { ...GOOD, identity: { jwt: [null] } }],
+    ["bearers without a plan", { ...GOOD, identity: { bearer: {} } }],
+    ["bearers that are a text", { ...GOOD, identity: { bearer: "pro" } }],
     ["shared ranges that are a text", { ...GOOD, identity: { addresses: { shared: "192.0.2.0/24" } } }],
     ["a shared range that is null", { ...GOOD, identity: { addresses: { shared: [null] } } }],
     ["repeats that are null", { ...GOOD, repeats: null }],
@@ -104,7 +109,7 @@ describe("a policy", () => {
   test("of any other shape is told so as a policy error, or is good", () => {
     const anything = fc.anything({ maxDepth: 3 });
     const identity = fc.record(
-      { jwt: anything, addresses: fc.record({ plan: anything, shared: anything }, { requiredKeys: [] }) },
+      { jwt: anything, bearer: anything, addresses: fc.record({ plan: anything, shared: anything }, { requiredKeys: [] }) },
       { requiredKeys: [] },
     );
     const fields = fc.record(

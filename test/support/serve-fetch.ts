@@ -13,10 +13,7 @@ export interface FetchServer {
 
 export async function serveFetch(handle: (request: Request) => Promise<Response>): Promise<FetchServer> {
   const server = createServer((incoming, outgoing) => {
-    // A client that leaves ends the request, as it does on every platform.
-    const aborter = new AbortController();
-    outgoing.once("close", () => aborter.abort());
-    answer(incoming, outgoing, handle, aborter.signal).catch(() => outgoing.destroy());
+    answerFetch(incoming, outgoing, handle);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
@@ -26,6 +23,14 @@ export async function serveFetch(handle: (request: Request) => Promise<Response>
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** One request of a server that has more than one handler. */
+export function answerFetch(incoming: IncomingMessage, outgoing: ServerResponse, handle: (request: Request) => Promise<Response>): void {
+  // A client that leaves ends the request, as it does on every platform.
+  const aborter = new AbortController();
+  outgoing.once("close", () => aborter.abort());
+  answer(incoming, outgoing, handle, aborter.signal).catch(() => outgoing.destroy());
 }
 
 async function answer(

@@ -4,13 +4,13 @@
  * is: the origin's, until when, and whether that is known or a guess.
  */
 
-import { askOriginQuota, tellOriginQuota } from "../durable-objects/ask-origin-quota.ts";
+import { askOriginQuota, tellOriginQuota } from "../../durable-objects/ask-origin-quota.ts";
 import { type Pass, refuse, type Refused } from "./decision.ts";
-import type { QuotaLimit } from "./limits/limit.ts";
-import { type LimitSigns, needsBody, readBodySigns, readLimitSigns } from "./origin/limit-signs.ts";
-import { listenToBody, readAhead } from "./origin/listen.ts";
-import type { Told } from "./origin/quota-account.ts";
-import { ORIGIN_LIMIT_NAME } from "./origin/quota-policy.ts";
+import type { QuotaLimit } from "../limits/limit.ts";
+import { type LimitSigns, needsBody, readBodySigns, readLimitSigns } from "../origin/limit-signs.ts";
+import { listenToBody, readAhead } from "../origin/listen.ts";
+import type { Told } from "../origin/quota-account.ts";
+import { ORIGIN_LIMIT_NAME } from "../origin/quota-policy.ts";
 import type { Passage } from "./passage.ts";
 import { giveBack } from "./settle.ts";
 

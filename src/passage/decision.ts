@@ -1,14 +1,14 @@
 /** What may become of a request once everything has been asked, and the refusals that the gate itself makes up. */
 
-import type { Caller } from "./consumers/caller.ts";
-import { type AnyLimit, type Charge, loopsIn, type Meter } from "./limits/limit.ts";
-import { costOf, type Price } from "./limits/price.ts";
-import { limitsIn, type LimitSet, type Terms } from "./limits/terms.ts";
-import type { Lane } from "./mcp/lanes.ts";
-import { subjectOf } from "./mcp/subject.ts";
+import type { Caller } from "../consumers/caller.ts";
+import { type AnyLimit, type Charge, loopsIn, type Meter } from "../limits/limit.ts";
+import { costOf, type Price } from "../limits/price.ts";
+import { limitsIn, type LimitSet, type Terms } from "../limits/terms.ts";
+import type { Lane } from "../mcp/lanes.ts";
+import { subjectOf } from "../mcp/subject.ts";
 import type { Passage } from "./passage.ts";
-import type { MeteredLimit } from "./refusals/ratelimit-fields.ts";
-import type { Loop, OriginLimit, Refusal, RefusalCause } from "./refusals/refusal.ts";
+import type { MeteredLimit } from "../refusals/ratelimit-fields.ts";
+import type { Loop, OriginLimit, Refusal, RefusalCause } from "../refusals/refusal.ts";
 import type { Slot } from "./slot.ts";
 
 export interface Pass {
@@ -27,6 +27,8 @@ export interface Pass {
   /** Kept until the answer has ended. */
   readonly slots: readonly Slot[];
   readonly metered: readonly MeteredLimit[];
+  /** What was charged to the address as well, for a bearer that the origin has not accepted yet. */
+  readonly alongside?: Pass;
 }
 
 export interface Refused {

@@ -1,8 +1,8 @@
 /** A slot of a consumer's, as the gate holds it: a lease, which is renewed in time for as long as it is kept. */
 
-import { acquireSlots, type ConsumerNamespace, renewSlots, returnSlots } from "../durable-objects/ask-consumer.ts";
-import type { SlotKind } from "../durable-objects/consumer.ts";
-import type { LeaseTicket } from "./limits/slots.ts";
+import { acquireSlots, type ConsumerNamespace, renewSlots, returnSlots } from "../../durable-objects/ask-consumer.ts";
+import type { SlotKind } from "../../durable-objects/consumer.ts";
+import type { LeaseTicket } from "../limits/slots.ts";
 
 /** Renewed when this part of the lease is over: one renewal may fail. */
 const RENEW_AFTER = 1 / 3;

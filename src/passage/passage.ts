@@ -1,7 +1,7 @@
 /** One request to an MCP endpoint on its way through the gate: what every step may look at, and none changes. */
 
-import type { Gate, GateEnv } from "./gate.ts";
-import type { Message } from "./mcp/message.ts";
+import type { Gate, GateEnv } from "../gate.ts";
+import type { Message } from "../mcp/message.ts";
 
 export interface Passage {
   readonly request: Request;

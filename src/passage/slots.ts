@@ -3,15 +3,15 @@
  * it has ended or the client has left.
  */
 
-import type { SlotKind } from "../durable-objects/consumer.ts";
-import type { Caller } from "./consumers/caller.ts";
+import type { SlotKind } from "../../durable-objects/consumer.ts";
+import type { Caller } from "../consumers/caller.ts";
 import { describePassage, refuse, type Refused } from "./decision.ts";
-import type { ConcurrencyLimit } from "./limits/limit.ts";
-import { callsIn, type Price } from "./limits/price.ts";
-import type { Terms } from "./limits/terms.ts";
+import type { ConcurrencyLimit } from "../limits/limit.ts";
+import { callsIn, type Price } from "../limits/price.ts";
+import type { Terms } from "../limits/terms.ts";
 import type { Passage } from "./passage.ts";
-import { observedLine } from "./refusals/log.ts";
-import type { MeteredLimit } from "./refusals/ratelimit-fields.ts";
+import { observedLine } from "../refusals/log.ts";
+import type { MeteredLimit } from "../refusals/ratelimit-fields.ts";
 import { type Slot, takeSlot } from "./slot.ts";
 
 type SlotsTaken = { readonly kind: "taken"; readonly slots: readonly Slot[]; readonly metered: readonly MeteredLimit[] } | Refused;

@@ -4,21 +4,21 @@
  * cannot be asked, the policy does.
  */
 
-import { askConsumer } from "../durable-objects/ask-consumer.ts";
-import type { Answer } from "../durable-objects/consumer-rpc.ts";
-import { parseKeyRecord } from "./consumers/api-keys.ts";
-import type { Caller } from "./consumers/caller.ts";
-import { keyCaller, presentedKey } from "./consumers/identify.ts";
+import { askConsumer } from "../../durable-objects/ask-consumer.ts";
+import type { Answer } from "../../durable-objects/consumer-rpc.ts";
+import { parseKeyRecord } from "../consumers/api-keys.ts";
+import type { Caller } from "../consumers/caller.ts";
+import { keyCaller, presentedKey } from "../consumers/identify.ts";
 import { type Decision, describePassage, loopIn, meteredLimits, refuse, unusualCost } from "./decision.ts";
-import { type Charge, loopsIn } from "./limits/limit.ts";
-import { takeLocally, takeUnasked, UNMETERED_PER_MINUTE } from "./limits/local-bucket.ts";
-import { costOf, maskOf, type Price, price, watchCharges } from "./limits/price.ts";
-import { recallRefusal, rememberRefusal } from "./limits/refusal-memo.ts";
-import { limitsIn, type LimitSet, type Terms } from "./limits/terms.ts";
+import { type Charge, loopsIn } from "../limits/limit.ts";
+import { takeLocally, takeUnasked, UNMETERED_PER_MINUTE } from "../limits/local-bucket.ts";
+import { costOf, maskOf, type Price, price, watchCharges } from "../limits/price.ts";
+import { recallRefusal, rememberRefusal } from "../limits/refusal-memo.ts";
+import { limitsIn, type LimitSet, type Terms } from "../limits/terms.ts";
 import type { Passage } from "./passage.ts";
-import { impossibleAnswer, strangerAnswer, unknownPlanAnswer } from "./refusals/gate-errors.ts";
-import { observedLine } from "./refusals/log.ts";
-import type { MeteredLimit } from "./refusals/ratelimit-fields.ts";
+import { impossibleAnswer, strangerAnswer, unknownPlanAnswer } from "../refusals/gate-errors.ts";
+import { observedLine } from "../refusals/log.ts";
+import type { MeteredLimit } from "../refusals/ratelimit-fields.ts";
 import type { Slot } from "./slot.ts";
 import { giveSlotsBack, takeSlots } from "./slots.ts";
 
@@ -30,12 +30,27 @@ const PREFER_WAIT = /(?:^|[,;])\s*wait\s*=\s*"?(\d{1,6})/i;
 
 /** @param mayRenew whether the object may still answer with a newer record of the key */
 export async function ask(passage: Passage, caller: Caller, now: number, mayRenew = true): Promise<Decision> {
-  const { gate, env, messages } = passage;
+  const { gate, env } = passage;
   const terms = await gate.terms.for(caller, env.KEYS, now);
   if (!terms) {
     gate.log({ event: "policy-error", where: caller.id, problem: `its plan "${caller.plan}" is not in the policy` });
     return { kind: "answer", response: unknownPlanAnswer(caller.plan, passage) };
   }
+  return askOnTerms(passage, caller, terms, now, { mayRenew, watchesLoops: true });
+}
+
+/**
+ * The same on terms that are known already.
+ * @param watchesLoops whether the loop breaker looks at the calls
+ */
+export async function askOnTerms(
+  passage: Passage,
+  caller: Caller,
+  terms: Terms,
+  now: number,
+  { mayRenew, watchesLoops }: { readonly mayRenew: boolean; readonly watchesLoops: boolean },
+): Promise<Decision> {
+  const { gate, env, messages } = passage;
   const priced = price(messages, terms);
   logUncosted(passage, priced);
   const { set, lane } = priced;
@@ -49,7 +64,7 @@ export async function ask(passage: Passage, caller: Caller, now: number, mayRene
   if (slots.kind === "refuse") return slots;
   if (priced.charges.length === 0) return decideUnmetered(passage, caller, terms, lane, slots.slots, slots.metered, now);
 
-  const charges = watchCharges(priced, messages, gate.policy.watches);
+  const charges = watchesLoops ? watchCharges(priced, messages, gate.policy.watches) : priced.charges;
   const answer = await askConsumer(env.CONSUMERS, caller.id, set.limitsText, {
     keyId: caller.keyId,
     keyVersion: caller.keyVersion,

@@ -3,7 +3,7 @@
  * cancels it; its tokens are then given back. What is held in one isolate is bounded in bytes.
  */
 
-import type { Message, RequestId } from "./mcp/message.ts";
+import type { Message, RequestId } from "../mcp/message.ts";
 
 /** Bodies of held calls in one isolate, which has 128 MB for everything. */
 const MAX_HELD_BYTES = 16 * 1024 * 1024;
