@@ -60,7 +60,7 @@ describe("per tool", () => {
     const fields: (string | null)[] = [];
     const watching: typeof fetch = async (input, init) => {
       const response = await fetch(input, init);
-      if (String(init?.body).includes("tools/call")) fields.push(response.headers.get("ratelimit-policy"));
+      if (typeof init?.body === "string" && init.body.includes("tools/call")) fields.push(response.headers.get("ratelimit-policy"));
       return response;
     };
     await withAgent(dialect, embedded.url, { key, fetch: watching }, async (agent) => {
