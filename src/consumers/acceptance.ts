@@ -9,7 +9,7 @@ import { type ConsumerNamespace, isBearerAccepted, tellAcceptance } from "../../
 import { BoundedCache } from "../bounded-cache.ts";
 
 const MAX_REMEMBERED = 20_000;
-/** Asked again after this, and on the way the object is kept from forgetting. */
+/** Within this, no answer but a 401 of the origin changes it. */
 const ACCEPTED_REMEMBERED_MS = 600_000;
 /** Another isolate may have seen it accepted meanwhile; for so long a flood with one bad token costs its object nothing. */
 const OTHER_REMEMBERED_MS = 1_000;
