@@ -14,9 +14,14 @@ const MAX_LABEL_CHARS = 24;
 export function layOut(sections: readonly Section[]): string {
   const labels = sections.flatMap(({ lines }) => lines.map(([label]) => label.length)).filter((length) => length <= MAX_LABEL_CHARS);
   const width = Math.max(0, ...labels);
-  return sections.map(({ title, lines }) => [title, ...lines.map((line) => layOutLine(line, width))].join("\n")).join("\n\n");
+  return sections.map((section) => layOutSection(section, width)).join("\n\n");
 }
 
-function layOutLine([label, text]: Line, width: number): string {
-  return label.length > width ? `  ${label}\n  ${" ".repeat(width)}  ${text}` : `  ${label.padEnd(width)}  ${text}`;
+function layOutSection({ title, lines }: Section, width: number): string {
+  const isList = lines.every(([label]) => label === "");
+  return [title, ...lines.map(([label, text]) => `  ${isList ? text : beside(label, text, width)}`)].join("\n");
+}
+
+function beside(label: string, text: string, width: number): string {
+  return label.length > width ? `${label}\n  ${" ".repeat(width)}  ${text}` : `${label.padEnd(width)}  ${text}`;
 }

@@ -145,7 +145,7 @@ async function pricePlan(
   if (verdict.kind === "refuse") throw new Error("An account of which nothing was used refuses only what it can never give.");
 
   const ofOrigin = takeOfOrigin(resolved, terms, priced, now);
-  if (!ofOrigin) return refused(429, "It costs more than the whole quota of the MCP server behind the gate. Send it in parts.");
+  if (!ofOrigin) return refused(429, "It costs more than the whole quota of the MCP server behind the gate.");
 
   const metered = [
     ...limitsIn(set, maskOf(priced)).map((limit, i) => ({
