@@ -5,7 +5,8 @@
  */
 
 import type { LeaseTicket } from "../src/limits/slots.ts";
-import type { Consumer, SlotKind } from "./consumer.ts";
+import type { Redeemed, Redemption } from "../src/limits/credits.ts";
+import type { Consumer, ConsumerStatus, CreditAnswer, SlotKind } from "./consumer.ts";
 import { type Answer, decodeAnswer, encodeQuestion, type Question } from "./consumer-rpc.ts";
 import { within } from "./within.ts";
 import type { SlotAnswer } from "./slot-queue.ts";
@@ -87,4 +88,37 @@ export async function returnSlots(namespace: ConsumerNamespace, consumer: string
   } catch {
     // The instance that lent them is gone, or busy: it will count them as lent for a little longer.
   }
+}
+
+/** @returns null when the object did not answer in time, or with an error: nothing is then known to have been redeemed */
+export function redeemCredit(namespace: ConsumerNamespace, consumer: string, redemption: Redemption): Promise<Redeemed | null> {
+  return within(
+    ASK_WITHIN_MS,
+    () => namespace.getByName(consumer, { retry: RETRY }).redeem(redemption),
+    (text) => JSON.parse(text) as Redeemed,
+  );
+}
+
+/** @returns null when the object did not answer in time, or with an error */
+export function spendCredit(
+  namespace: ConsumerNamespace,
+  consumer: string,
+  creditId: string,
+  units: number,
+  tag: number,
+): Promise<CreditAnswer | null> {
+  return within(
+    ASK_WITHIN_MS,
+    () => namespace.getByName(consumer, { retry: RETRY }).spend(creditId, units, tag),
+    (text) => JSON.parse(text) as CreditAnswer,
+  );
+}
+
+/** @returns null when the object did not answer in time, or with an error */
+export function readConsumerStatus(namespace: ConsumerNamespace, consumer: string, limitsText: string): Promise<ConsumerStatus | null> {
+  return within(
+    ASK_WITHIN_MS,
+    () => namespace.getByName(consumer, { retry: RETRY }).status(limitsText),
+    (text) => JSON.parse(text) as ConsumerStatus,
+  );
 }

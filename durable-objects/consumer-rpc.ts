@@ -4,7 +4,17 @@
  * a text that the gate makes once per plan and the object parses once, the rest as a flat JSON array.
  */
 
-import { type Cause, type Charge, type Limit, LOOP_KINDS, type Meter, type Mode, type Verdict, type Watch } from "../src/limits/limit.ts";
+import {
+  type Cause,
+  type Charge,
+  type Limit,
+  LOOP_KINDS,
+  type Meter,
+  type Mode,
+  type Payment,
+  type Verdict,
+  type Watch,
+} from "../src/limits/limit.ts";
 
 export interface Question {
   /** The API key that the gate has read in KV, and the version of its record; empty and 0 for other callers. */
@@ -13,6 +23,7 @@ export interface Question {
   /** How long the gate is ready to hold the POST. */
   readonly maxWaitMs: number;
   readonly charges: readonly Charge[];
+  readonly payment: Payment;
 }
 
 /** The verdict, or the newer record of the key that the gate has to price with first. */
@@ -25,12 +36,13 @@ export function decodeLimits(text: string): Limit[] {
 
 const MODES: readonly Mode[] = ["enforce", "observe"];
 const CAUSES: readonly Cause[] = ["rate", "quota", "repeat"];
-const QUESTION_FIELDS = 3;
+const QUESTION_FIELDS = 6;
 const CHARGE_FIELDS = 4;
 const WATCH_FIELDS = 5;
 
 export function encodeQuestion(question: Question): string {
-  const flat: (string | number)[] = [question.keyId, question.keyVersion, question.maxWaitMs];
+  const { payable, tag, isPrepaid } = question.payment;
+  const flat: (string | number)[] = [question.keyId, question.keyVersion, question.maxWaitMs, payable, tag, isPrepaid ? 1 : 0];
   for (const { limits, cost, countedBy, watches } of question.charges) {
     flat.push(limits, cost, countedBy, watches.length);
     for (const { kind, fingerprint, calls, windowMs, mode } of watches) {
@@ -60,7 +72,8 @@ export function decodeQuestion(text: string): Question {
     charges.push({ limits: numbers[at]!, cost: numbers[at + 1]!, countedBy: numbers[at + 2]!, watches });
     at = end;
   }
-  return { keyId: flat[0], keyVersion: numbers[1]!, maxWaitMs: numbers[2]!, charges };
+  const payment: Payment = { payable: numbers[3]!, tag: numbers[4]!, isPrepaid: numbers[5] === 1 };
+  return { keyId: flat[0], keyVersion: numbers[1]!, maxWaitMs: numbers[2]!, charges, payment };
 }
 
 const ADMIT = 0;
@@ -71,10 +84,11 @@ const STALE = 3;
 export function encodeAnswer(answer: Answer): string {
   switch (answer.kind) {
     case "admit":
-      return encodeMetered([ADMIT, answer.waitMs, answer.ticket, answer.observed], answer.meters);
+      return encodeMetered([ADMIT, answer.waitMs, answer.ticket, answer.observed, answer.paidUnits], answer.meters);
     case "refuse": {
-      const { cause, violated, retryAfterMs, passesAt, observed, meters } = answer;
-      return encodeMetered([REFUSE, CAUSES.indexOf(cause), violated, retryAfterMs, passesAt, observed], meters);
+      const { cause, violated, retryAfterMs, passesAt, observed, isPayable, solves, easeMs, meters } = answer;
+      const numbers = [REFUSE, CAUSES.indexOf(cause), violated, retryAfterMs, passesAt, observed, isPayable ? 1 : 0, solves, easeMs];
+      return encodeMetered(numbers, meters);
     }
     case "impossible":
       return JSON.stringify([IMPOSSIBLE, answer.violated]);
@@ -96,10 +110,20 @@ export function decodeAnswer(text: string): Answer {
       retryAfterMs: numbers[3]!,
       passesAt: numbers[4]!,
       observed: numbers[5]!,
-      meters: decodeMeters(numbers, 6),
+      isPayable: numbers[6] === 1,
+      solves: numbers[7]!,
+      easeMs: numbers[8]!,
+      meters: decodeMeters(numbers, 9),
     };
   }
-  return { kind: "admit", waitMs: numbers[1]!, ticket: numbers[2]!, observed: numbers[3]!, meters: decodeMeters(numbers, 4) };
+  return {
+    kind: "admit",
+    waitMs: numbers[1]!,
+    ticket: numbers[2]!,
+    observed: numbers[3]!,
+    paidUnits: numbers[4]!,
+    meters: decodeMeters(numbers, 5),
+  };
 }
 
 /** @param flat the fields before the meters; they are added to it */

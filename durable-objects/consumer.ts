@@ -7,9 +7,11 @@
  */
 
 import { DurableObject } from "cloudflare:workers";
-import { ask, refund } from "../src/limits/account.ts";
-import type { Limit } from "../src/limits/limit.ts";
-import { coversSlots, exactSlots, type LeaseTicket, NO_SLOTS, slotsAhead, type StoredSlots } from "../src/limits/slots.ts";
+import { keepUpWithClock, refund } from "../src/limits/account.ts";
+import { ask, readMeters, spendFor } from "../src/limits/ask.ts";
+import { creditLeft, redeem, type Redemption } from "../src/limits/credits.ts";
+import type { Limit, Meter } from "../src/limits/limit.ts";
+import { coversSlots, exactSlots, type LeaseTicket, NO_SLOTS, slotsAhead, slotsInUse, type StoredSlots } from "../src/limits/slots.ts";
 import { decodeLimits, decodeQuestion, encodeAnswer } from "./consumer-rpc.ts";
 import { KeptAccount } from "./kept-account.ts";
 import { SlotQueue } from "./slot-queue.ts";
@@ -29,6 +31,23 @@ export type SlotKind = "calls" | "streams";
 const SLOT_KINDS: readonly SlotKind[] = ["calls", "streams"];
 
 type StoredQueues = Readonly<Record<SlotKind, StoredSlots>>;
+
+/** `ticket` is null when nothing was taken. */
+export interface CreditAnswer {
+  readonly ticket: number | null;
+  /** Calls that the credit is still good for, and until when; 0 for one that is not there. */
+  readonly left: number;
+  readonly expiresAt: number;
+}
+
+export interface ConsumerStatus {
+  readonly meters: readonly Meter[];
+  readonly credits: number;
+  /** As in a verdict that refuses. */
+  readonly solves: number;
+  readonly easeMs: number;
+  readonly slots: Readonly<Record<SlotKind, number>>;
+}
 
 interface PushedRecord {
   readonly record: string;
@@ -67,18 +86,58 @@ export class Consumer extends DurableObject {
    */
   ask(limitsText: string, questionText: string): string {
     const now = Date.now();
-    const { keyId, keyVersion, maxWaitMs, charges } = decodeQuestion(questionText);
+    const { keyId, keyVersion, maxWaitMs, charges, payment } = decodeQuestion(questionText);
     const newer = this.newerRecord(keyId, keyVersion);
     if (newer !== null) return encodeAnswer({ kind: "stale", record: newer });
-    const verdict = ask(this.#kept.account, this.#parseLimits(limitsText), charges, maxWaitMs, now);
+    const verdict = ask(this.#kept.account, this.#parseLimits(limitsText), charges, maxWaitMs, now, payment);
     this.#kept.record(now, verdict);
     return encodeAnswer(verdict);
   }
 
   /** Gives back what the admission with this ticket took: the origin never had the call. Unknown tickets are ignored. */
   refund(ticket: number): void {
-    refund(this.#kept.account, ticket, Date.now());
-    this.#kept.noteGivenBack();
+    const now = Date.now();
+    refund(this.#kept.account, ticket, now);
+    this.#kept.noteGivenBack(now);
+  }
+
+  /** Turns a solved challenge into prepaid calls, once. @returns a `Redeemed` as JSON */
+  redeem(redemption: Redemption): string {
+    const now = Date.now();
+    keepUpWithClock(this.#kept.account, now);
+    const redeemed = redeem(this.#kept.account.credits, redemption, now);
+    this.#kept.recordChange(now);
+    return JSON.stringify(redeemed);
+  }
+
+  /**
+   * Takes `units` of one credit for what this consumer was not asked about: see limits/ask.ts. With 0 units it only tells.
+   * @returns a `CreditAnswer` as JSON
+   */
+  spend(creditId: string, units: number, tag: number): string {
+    const now = Date.now();
+    const ticket = units === 0 ? null : spendFor(this.#kept.account, units, tag, now, creditId);
+    this.#kept.recordChange(now);
+    const credit = this.#kept.account.credits.open.get(creditId);
+    const left = credit && credit.expiresAt > now ? credit.left : 0;
+    return JSON.stringify({ ticket, left, expiresAt: credit?.expiresAt ?? 0 } satisfies CreditAnswer);
+  }
+
+  /** What this consumer has of each limit, and of prepaid calls. @returns a `ConsumerStatus` as JSON */
+  status(limitsText: string): string {
+    const now = Date.now();
+    const { account } = this.#kept;
+    keepUpWithClock(account, now);
+    const limits = this.#parseLimits(limitsText);
+    const { solves } = account.credits;
+    const [calls, streams] = SLOT_KINDS.map((kind) => slotsInUse(this.#queues[kind].slots, now));
+    return JSON.stringify({
+      meters: readMeters(account, limits, (1 << limits.length) - 1, now),
+      credits: creditLeft(account.credits, now),
+      solves: solves.count,
+      easeMs: Math.max(0, Math.ceil(solves.easedAt - now)),
+      slots: { calls: calls!, streams: streams! },
+    } satisfies ConsumerStatus);
   }
 
   /**

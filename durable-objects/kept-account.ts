@@ -81,6 +81,11 @@ export class KeptAccount<T> {
     if (this.#isDirty) this.#flushWhenQuiet();
   }
 
+  /** The same for what was decided without a verdict. */
+  recordChange(now: number): void {
+    if (isBeyond(this.#account, this.#ahead)) this.write(now, null);
+  }
+
   /** The same for what is kept beside the account. */
   recordRest(now: number): void {
     if (!this.#rest.isCovered(this.#storedRest, now)) this.write(now, null);
@@ -89,8 +94,9 @@ export class KeptAccount<T> {
     this.#flushWhenQuiet();
   }
 
-  /** Something was given back: what is stored says too much, which the next quiet time sets right. */
-  noteGivenBack(): void {
+  /** Something was given back: what is stored says too much, which the next quiet time sets right. A credit is stored at once. */
+  noteGivenBack(now: number): void {
+    this.recordChange(now);
     this.#isDirty = true;
     this.#flushWhenQuiet();
   }

@@ -47,8 +47,9 @@ export class OriginQuota extends DurableObject {
 
   /** Gives back what the admission with this ticket took. Unknown tickets are ignored. */
   giveBack(ticket: number): void {
-    giveOriginBack(this.#origin, this.#kept.account, ticket, Date.now());
-    this.#kept.noteGivenBack();
+    const now = Date.now();
+    giveOriginBack(this.#origin, this.#kept.account, ticket, now);
+    this.#kept.noteGivenBack(now);
   }
 
   /** What a gate has heard the origin say. */

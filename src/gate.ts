@@ -24,6 +24,9 @@ export interface GateEnv {
   readonly ORIGIN_QUOTAS?: OriginQuotaNamespace;
   /** The admin API is off without it. */
   readonly ADMIN_TOKEN?: string;
+  /** Signs challenges and passes; the one before it is still accepted while it is being replaced. */
+  readonly CHALLENGE_SECRET?: string;
+  readonly CHALLENGE_SECRET_PREVIOUS?: string;
   /** Signs the consumer headers. */
   readonly ORIGIN_SIGNING_SECRET?: string;
 }
@@ -41,6 +44,8 @@ export interface Gate {
   /** Bounds that hold in this isolate only: for traffic that no object is asked about, and while none can be asked. */
   readonly localBuckets: BoundedCache<Bucket>;
   readonly log: (line: LogLine) => void;
+  /** What would otherwise be said with every request. The line's own text tells whether it has been said. */
+  readonly logOnce: (line: LogLine) => void;
 }
 
 const MAX_LOCAL_BUCKETS = 20_000;
@@ -60,6 +65,18 @@ export function openGate(policy: Policy): Gate {
     holds: new Holds(),
     localBuckets: new BoundedCache(MAX_LOCAL_BUCKETS),
     log,
+    logOnce: createLogOnce(),
+  };
+}
+
+/** There are as many different lines as there are places in the code that say one. */
+function createLogOnce(): (line: LogLine) => void {
+  const said = new Set<string>();
+  return (line) => {
+    const text = JSON.stringify(line);
+    if (said.has(text)) return;
+    said.add(text);
+    console.log(text);
   };
 }
 

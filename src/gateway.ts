@@ -5,9 +5,10 @@
 
 import { askForNewerRecord } from "../durable-objects/ask-consumer.ts";
 import { askForCaller } from "./passage/ask-for-caller.ts";
+import { presentedPass } from "./challenges/presented-pass.ts";
 import { chargeGuess } from "./consumers/guesses.ts";
 import { addressCaller, identify, type Stranger } from "./consumers/identify.ts";
-import { describePassage, type Pass, type Refused } from "./passage/decision.ts";
+import { type Decision, describePassage, type Pass, type Refused } from "./passage/decision.ts";
 import type { Gate, GateEnv } from "./gate.ts";
 import { holdKey } from "./passage/hold.ts";
 import type { Body } from "./mcp/body.ts";
@@ -17,6 +18,7 @@ import { forwardedHeaders, originAddress, sendToOrigin } from "./origin/forward.
 import { translateChallenge } from "./origin/sign-in.ts";
 import { siteNames } from "./origin/site-names.ts";
 import { hearAnswer, takeOfOrigin } from "./passage/origin-limits.ts";
+import { offersFor } from "./passage/offer.ts";
 import type { Passage } from "./passage/passage.ts";
 import { refusalAnswer } from "./refusals/answer.ts";
 import { badMessageAnswer, goneAnswer, originUnreachableAnswer, strangerAnswer } from "./refusals/gate-errors.ts";
@@ -37,20 +39,14 @@ export async function passMcp(request: Request, url: URL, env: GateEnv, ctx: Exe
   if (!post.ok) return badMessageAnswer(post.bad, accept);
 
   const requestId = crypto.randomUUID();
-  const passage: Passage = { request, url, env, ctx, gate, requestId, ...post.envelope, accept, body: post.body };
-  const decision = await askForCaller(passage, identified.caller, Date.now());
-  switch (decision.kind) {
-    case "answer":
-      return decision.response;
-    case "refuse":
-      return say(passage, decision);
-    case "pass": {
-      const ended = await hold(passage, decision);
-      if (ended) return ended;
-      const shared = await takeOfOrigin(passage, decision);
-      return shared.kind === "refuse" ? say(passage, shared) : forward(passage, shared);
-    }
-  }
+  const pass = presentedPass(request.headers, post.envelope.messages);
+  const passage: Passage = { request, url, env, ctx, gate, requestId, ...post.envelope, accept, pass, body: post.body };
+  const asked = await askForCaller(passage, identified.caller, Date.now());
+  if (asked.kind !== "pass") return turnBack(passage, asked);
+  const ended = await hold(passage, asked);
+  if (ended) return ended;
+  const shared = await takeOfOrigin(passage, asked);
+  return shared.kind === "pass" ? forward(passage, shared) : turnBack(passage, shared);
 }
 
 const NO_POST = { ok: true, envelope: { messages: [], isBatch: false }, body: null } as const;
@@ -63,8 +59,15 @@ async function turnAway(why: Stranger, request: Request, env: GateEnv, gate: Gat
   return strangerAnswer(why, isGuess ? await chargeGuess(env.CONSUMERS, address) : null);
 }
 
-/** The refusal, said so that it helps, and logged. */
-function say(passage: Passage, { caller, terms, refusal, isRemembered }: Refused): Response {
+function turnBack(passage: Passage, decision: Exclude<Decision, Pass>): Response | Promise<Response> {
+  return decision.kind === "answer" ? decision.response : say(passage, decision);
+}
+
+/** The refusal, said so that it helps, with a way on where there is one, and logged. */
+async function say(passage: Passage, refused: Refused): Promise<Response> {
+  const { caller, terms, isRemembered, payable } = refused;
+  const challenges = payable ? await offersFor(passage, caller, terms, payable, payable.cost) : [];
+  const refusal = challenges.length > 0 ? { ...refused.refusal, challenges } : refused.refusal;
   passage.gate.log(refusalLine(refusal, caller.id, describePassage(passage), isRemembered));
   return refusalAnswer(refusal, passage, terms.refuse === "result", Date.now());
 }

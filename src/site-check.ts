@@ -5,7 +5,7 @@
 
 import type { ResolvedPolicy } from "./resolve-policy.ts";
 
-const EXPOSED_HEADERS = "Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate, Mcp-Session-Id";
+const EXPOSED_HEADERS = "Date, Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate, Mcp-Session-Id";
 const PREFLIGHT_MAX_AGE_S = "86400";
 const LOOPBACK = /^(localhost|127\.0\.0\.1|\[::1\])$/;
 

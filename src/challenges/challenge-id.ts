@@ -9,7 +9,9 @@
  * | 4     | expiry, in epoch seconds                              |
  * | 4     | the account's solves when it was issued               |
  * | 10    | the consumer's tag                                    |
- * | 12    | random: no two challenges are the same                |
+ * | 4     | the refused call: part of its fingerprint, or 0       |
+ * | 2     | what that call costs                                  |
+ * | 6     | random: no two challenges are the same                |
  *
  * Numbers are big-endian. Nothing here is secret or trusted: the signature beside the id says whether it is as it was issued.
  */
@@ -23,9 +25,12 @@ const DIFFICULTY_AT = 5;
 const EXPIRY_AT = 6;
 const SOLVES_AT = 10;
 const TAG_AT = 14;
-const RANDOM_AT = TAG_AT + TAG_BYTES;
-/** 96 bits: among 2^32 challenges that live at the same time, two alike are not to be expected. */
-export const ID_RANDOM_BYTES = 12;
+const CALL_AT = TAG_AT + TAG_BYTES;
+const COST_AT = CALL_AT + 4;
+const RANDOM_AT = COST_AT + 2;
+const MAX_COST = 0xffff;
+/** 48 bits beside all the others: of one consumer, one call and one second, two alike are not to be expected. */
+export const ID_RANDOM_BYTES = 6;
 const ID_BYTES = RANDOM_AT + ID_RANDOM_BYTES;
 /** Characters. */
 export const ID_LENGTH = (ID_BYTES / 3) * 4;
@@ -37,10 +42,26 @@ export interface ChallengeId {
   readonly expiresAt: number;
   readonly solves: number;
   readonly consumerTag: Uint8Array;
+  readonly call: ChallengedCall;
   readonly random: Uint8Array;
 }
 
-export function encodeId({ keyId, difficulty, expiresAt, solves, consumerTag, random }: ChallengeId): string {
+/** The call whose refusal the challenge came with: the first of its credit is kept for it. */
+export interface ChallengedCall {
+  /** 32 bits of its fingerprint; 0 for none. */
+  readonly tag: number;
+  /** At most 65,535 are kept. */
+  readonly cost: number;
+}
+
+export const NO_CALL: ChallengedCall = { tag: 0, cost: 0 };
+
+/** @param fingerprint see mcp/fingerprint.ts; 0 for none */
+export function callTag(fingerprint: number): number {
+  return fingerprint % 2 ** 32;
+}
+
+export function encodeId({ keyId, difficulty, expiresAt, solves, consumerTag, call, random }: ChallengeId): string {
   const bytes = new Uint8Array(ID_BYTES);
   const view = new DataView(bytes.buffer);
   view.setUint8(0, VERSION);
@@ -49,6 +70,8 @@ export function encodeId({ keyId, difficulty, expiresAt, solves, consumerTag, ra
   view.setUint32(EXPIRY_AT, expiresAt / 1_000);
   view.setUint32(SOLVES_AT, solves);
   bytes.set(consumerTag, TAG_AT);
+  view.setUint32(CALL_AT, call.tag);
+  view.setUint16(COST_AT, Math.min(call.cost, MAX_COST));
   bytes.set(random, RANDOM_AT);
   return base64url.encode(bytes);
 }
@@ -66,7 +89,8 @@ export function decodeId(id: string): ChallengeId | null {
     difficulty: view.getUint8(DIFFICULTY_AT),
     expiresAt: view.getUint32(EXPIRY_AT) * 1_000,
     solves: view.getUint32(SOLVES_AT),
-    consumerTag: bytes.subarray(TAG_AT, RANDOM_AT),
+    consumerTag: bytes.subarray(TAG_AT, CALL_AT),
+    call: { tag: view.getUint32(CALL_AT), cost: view.getUint16(COST_AT) },
     random: bytes.subarray(RANDOM_AT),
   };
 }

@@ -24,6 +24,8 @@ const AUDIENCE = "turnpike/pass";
 export interface Pass {
   /** The consumer id of the account that the credit is on. */
   readonly consumer: string;
+  /** That consumer's plan when the pass was issued: for a backend to know. */
+  readonly plan: string;
   readonly creditId: string;
   /** What the credit was good for when the pass was issued. */
   readonly calls: number;
@@ -41,6 +43,7 @@ export type PassReading =
 
 const claimsSchema = v.object({
   sub: v.string(),
+  plan: v.string(),
   jti: v.string(),
   calls: v.pipe(v.number(), v.integer(), v.minValue(0)),
   exp: v.pipe(v.number(), v.integer()),
@@ -54,7 +57,7 @@ const KID = /^[\da-f]{8}$/;
  */
 export async function signPass(credit: Pass, { current }: SigningKeys, now: number): Promise<{ token: string; expiresAt: number }> {
   const expiresAtS = Math.floor(Math.min(credit.expiresAt, now + PASS_LIFE_MS) / 1_000);
-  const token = await new SignJWT({ calls: credit.calls })
+  const token = await new SignJWT({ calls: credit.calls, plan: credit.plan })
     .setProtectedHeader({ alg: ALGORITHM, kid: current.id.toString(16).padStart(8, "0") })
     .setIssuer(ISSUER)
     .setAudience(AUDIENCE)
@@ -87,8 +90,8 @@ export async function readPass(token: string, keys: SigningKeys, now: number): P
     });
     const claims = v.safeParse(claimsSchema, payload);
     if (!claims.success) return { ok: false, why: "malformed" };
-    const { sub, jti, calls, exp } = claims.output;
-    return { ok: true, pass: { consumer: sub, creditId: jti, calls, expiresAt: exp * 1_000 } };
+    const { sub, plan, jti, calls, exp } = claims.output;
+    return { ok: true, pass: { consumer: sub, plan, creditId: jti, calls, expiresAt: exp * 1_000 } };
   } catch (error) {
     return { ok: false, why: whyNot(error) };
   }

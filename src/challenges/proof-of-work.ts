@@ -10,7 +10,7 @@
 
 import { base64url } from "jose";
 import { consumerTag } from "./consumer-tag.ts";
-import { decodeId, encodeId, ID_LENGTH, ID_RANDOM_BYTES } from "./challenge-id.ts";
+import { type ChallengedCall, decodeId, encodeId, ID_LENGTH, ID_RANDOM_BYTES } from "./challenge-id.ts";
 import { findKey, type SigningKeys } from "./secrets.ts";
 
 /** The hardest challenge takes a slow core some 15 seconds in the mean, and five times that in one case of a hundred. */
@@ -55,17 +55,19 @@ export const SOLUTION_FORMS: Readonly<Record<keyof Solution, RegExp>> = {
 };
 const PARTS = ["id", "salt", "nonce", "signature"] as const satisfies readonly (keyof Solution)[];
 
+export interface Solved {
+  /** What the credit is counted under: once in the world. */
+  readonly id: string;
+  readonly difficulty: number;
+  /** The account's solves when the challenge was made: see difficulty.ts for when that is too long ago. */
+  readonly solvesAtIssue: number;
+  readonly call: ChallengedCall;
+  /** Epoch milliseconds. */
+  readonly expiresAt: number;
+}
+
 export type SolutionCheck =
-  | {
-      readonly ok: true;
-      /** What the credit is counted under: once in the world. */
-      readonly id: string;
-      readonly difficulty: number;
-      /** The account's solves when the challenge was made: see difficulty.ts for when that is too long ago. */
-      readonly solvesAtIssue: number;
-      /** Epoch milliseconds. */
-      readonly expiresAt: number;
-    }
+  | ({ readonly ok: true } & Solved)
   /** Not the form of such a text at all. */
   | { readonly ok: false; readonly why: "malformed"; readonly part: keyof Solution }
   | { readonly ok: false; readonly why: SolutionFault };
@@ -88,6 +90,7 @@ export interface PowOrder {
   readonly difficulty: number;
   /** The account's solves so far. */
   readonly solves: number;
+  readonly call: ChallengedCall;
   readonly verify: string;
 }
 
@@ -97,7 +100,7 @@ export interface PowOrder {
  * @param now epoch milliseconds
  */
 export async function issueChallenge(
-  { consumer, difficulty, solves, verify }: PowOrder,
+  { consumer, difficulty, solves, call, verify }: PowOrder,
   { current }: SigningKeys,
   random: Uint8Array,
   now: number,
@@ -110,6 +113,7 @@ export async function issueChallenge(
     expiresAt,
     solves,
     consumerTag: await consumerTag(consumer, current, now),
+    call,
     random: random.subarray(0, ID_RANDOM_BYTES),
   });
   const salt = base64url.encode(random.subarray(ID_RANDOM_BYTES));
@@ -117,12 +121,27 @@ export async function issueChallenge(
   return { type: "pow", algorithm: "SHA-256", id, salt, difficulty, expiresAt: isoTime(expiresAt), signature, verify };
 }
 
+/** A solution of a challenge of this gate's, whoever it was issued to. */
+export type GenuineCheck =
+  | { readonly ok: true; readonly solved: Solved; readonly isFor: (consumer: string, now: number) => Promise<boolean> }
+  | (SolutionCheck & { readonly ok: false });
+
 /**
  * Whether a solution is good for a credit on this consumer's account. Says nothing of whether it has been counted before: only
  * the account knows that.
  * @param now epoch milliseconds
  */
 export async function checkSolution(solution: Solution, consumer: string, keys: SigningKeys, now: number): Promise<SolutionCheck> {
+  const genuine = await checkGenuine(solution, keys, now);
+  if (!genuine.ok) return genuine;
+  return (await genuine.isFor(consumer, now)) ? { ok: true, ...genuine.solved } : { ok: false, why: "foreign" };
+}
+
+/**
+ * The part of it for which nobody has to be known: one signature and one hash.
+ * @param now epoch milliseconds
+ */
+export async function checkGenuine(solution: Solution, keys: SigningKeys, now: number): Promise<GenuineCheck> {
   for (const part of PARTS) if (!SOLUTION_FORMS[part].test(solution[part])) return { ok: false, why: "malformed", part };
   const { id, salt, nonce, signature } = solution;
   const issued = decodeId(id);
@@ -137,14 +156,19 @@ export async function checkSolution(solution: Solution, consumer: string, keys: 
     encoder.encode(signedText(id, salt)),
   );
   if (!isSigned) return { ok: false, why: "altered" };
-  // The tag is signed and was given out: comparing it in constant time would hide nothing.
-  const tag = await consumerTag(consumer, key, now);
-  if (!tag.every((byte, i) => byte === issued.consumerTag[i])) return { ok: false, why: "foreign" };
-  const { difficulty, expiresAt, solves } = issued;
+  const { difficulty, expiresAt, solves, call } = issued;
   if (expiresAt <= now) return { ok: false, why: "expired" };
   const hash = await crypto.subtle.digest("SHA-256", encoder.encode(salt + nonce));
   if (leadingZeroBits(new Uint8Array(hash)) < difficulty) return { ok: false, why: "wrong-nonce" };
-  return { ok: true, id, difficulty, solvesAtIssue: solves, expiresAt };
+  return {
+    ok: true,
+    solved: { id, difficulty, solvesAtIssue: solves, call, expiresAt },
+    async isFor(consumer, at) {
+      // The tag is signed and was given out: comparing it in constant time would hide nothing.
+      const tag = await consumerTag(consumer, key, at);
+      return tag.every((byte, i) => byte === issued.consumerTag[i]);
+    },
+  };
 }
 
 const encoder = new TextEncoder();

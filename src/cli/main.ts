@@ -2,6 +2,7 @@
 /** The `turnpike` command. Each command has its own file; here they are only named and their options read. */
 
 import { Command, InvalidArgumentError } from "commander";
+import { CHECK_HELP, checkCommand } from "./check.ts";
 import { createKeyCommand, disableKeyCommand, enableKeyCommand, listKeysCommand, setPlanCommand } from "./keys.ts";
 import { CliError, packageVersion } from "./package.ts";
 import { startCommand } from "./start.ts";
@@ -24,6 +25,16 @@ program
   .option("--policy <file>", "the policy file (default: the four plans of the README)")
   .option("--json", "print one line of JSON when ready, and nothing else on stdout")
   .action(startCommand);
+
+program
+  .command("check")
+  .description("Check a policy, and say in words what each plan means, or what a request would be charged. Needs no server.")
+  .option("--policy <file>", "the policy file (default: the four plans of the README)")
+  .option("--request <file>", "say what this request would be charged; - for stdin")
+  .option("--plan <name>", "look at this plan only (default: every plan)")
+  .option("--json", "print one line of JSON")
+  .addHelpText("after", CHECK_HELP)
+  .action(checkCommand);
 
 const keys = program.command("keys").description("Make and change API keys: in the local state, or on the deployed gate.");
 for (const command of [

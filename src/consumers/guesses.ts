@@ -4,7 +4,7 @@
  */
 
 import { askConsumer, type ConsumerNamespace } from "../../durable-objects/ask-consumer.ts";
-import type { Limit } from "../limits/limit.ts";
+import { type Limit, UNPAYABLE } from "../limits/limit.ts";
 
 const GUESSES_PER_MINUTE = 10;
 const GUESSES: Limit = {
@@ -20,6 +20,12 @@ const ONE_GUESS = { limits: 1, cost: 1, countedBy: 0, watches: [] } as const;
 
 /** @returns how long the address has to wait, or null when it may go on guessing (or nobody could be asked) */
 export async function chargeGuess(consumers: ConsumerNamespace, address: string): Promise<number | null> {
-  const answer = await askConsumer(consumers, address, LIMITS_TEXT, { keyId: "", keyVersion: 0, maxWaitMs: 0, charges: [ONE_GUESS] });
+  const answer = await askConsumer(consumers, address, LIMITS_TEXT, {
+    keyId: "",
+    keyVersion: 0,
+    maxWaitMs: 0,
+    charges: [ONE_GUESS],
+    payment: UNPAYABLE,
+  });
   return answer?.kind === "refuse" ? answer.retryAfterMs : null;
 }

@@ -1,6 +1,7 @@
 /** Who is calling: an API key, a verified token, another bearer, or an address, in this order. The first that applies decides. */
 
 import type { KVNamespace } from "@cloudflare/workers-types";
+import { looksLikePass } from "../challenges/pass.ts";
 import type { ResolvedPolicy } from "../resolve-policy.ts";
 import { addressConsumer, isInRange } from "./addresses.ts";
 import { type ApiKeys, KEY_PREFIX, type KeyRecord, parseKeyRecord } from "./api-keys.ts";
@@ -57,7 +58,8 @@ export async function identify(
     return { ok: false, why: found.kind === "unavailable" ? "keys-unavailable" : `${found.kind}-key` };
   }
   const token = BEARER.exec(headers.get("authorization") ?? "")?.[1];
-  if (token !== undefined) {
+  // A pass pays and identifies nobody.
+  if (token !== undefined && !looksLikePass(token)) {
     const checked = await rooms.tokens.check(token, now);
     switch (checked.kind) {
       case "verified":

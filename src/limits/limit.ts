@@ -74,6 +74,18 @@ export function costFor({ limits, cost, countedBy }: Charge, bit: number): numbe
   return countedBy & bit ? 1 : 0;
 }
 
+/** How a POST may be paid for when its limits are empty. */
+export interface Payment {
+  /** The limits that a credit stands in for, as bits: the plan's rate, and its quotas where the policy says so. */
+  readonly payable: number;
+  /** 32 bits of the first call's fingerprint: a fresh credit is kept for the call that earned it. */
+  readonly tag: number;
+  /** Another account has paid already: what is payable is not asked at all. */
+  readonly isPrepaid: boolean;
+}
+
+export const UNPAYABLE: Payment = { payable: 0, tag: 0, isPrepaid: false };
+
 /** What remains of a limit: the two numbers of a `RateLimit` field. */
 export interface Meter {
   /** Whole units left now. */
@@ -95,6 +107,8 @@ export type Verdict =
       readonly meters: readonly Meter[];
       /** What limits in `observe` mode would have refused: bits as in `Charge.limits`, and loop bits. */
       readonly observed: number;
+      /** Units of credit that it was paid with; 0 when the plan itself let it through. */
+      readonly paidUnits: number;
     }
   | {
       readonly kind: "refuse";
@@ -107,6 +121,11 @@ export type Verdict =
       readonly passesAt: number;
       readonly meters: readonly Meter[];
       readonly observed: number;
+      /** Whether a credit would have let it through. */
+      readonly isPayable: boolean;
+      /** What the difficulty of a challenge depends on: solves so far, and for how long the latest still make it harder. */
+      readonly solves: number;
+      readonly easeMs: number;
     }
   /** The POST asks for more than a limit can ever give at once: waiting will not help. */
   | { readonly kind: "impossible"; readonly violated: number };

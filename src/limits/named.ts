@@ -64,32 +64,32 @@ export interface NamedTerms {
 
 export type NamedBook = Readonly<Record<NamedKind, Matcher<NamedTerms>>>;
 
-const KINDS = [
-  ["tools", "tool"],
-  ["prompts", "prompt"],
-  ["resources", "resource"],
+/** What is named in a policy: the setting, the word for one of it, the method that is about one. */
+export const NAMED_KINDS = [
+  ["tools", "tool", "tools/call"],
+  ["prompts", "prompt", "prompts/get"],
+  ["resources", "resource", "resources/read"],
 ] as const;
-type NamedKind = (typeof KINDS)[number][0];
+export type NamedKind = (typeof NAMED_KINDS)[number][0];
 
-const KIND_BY_METHOD: ReadonlyMap<string, NamedKind> = new Map([
-  ["tools/call", "tools"],
-  ["prompts/get", "prompts"],
-  ["resources/read", "resources"],
-]);
+const KIND_BY_METHOD: ReadonlyMap<string, NamedKind> = new Map(NAMED_KINDS.map(([kind, , method]) => [method, kind]));
 
 /** @returns null when nothing is said of any name, so that a call need not be looked up */
 export function resolveNamed(general: NamedByKind, ofPlan: NamedByKind): NamedBook | null {
-  if (KINDS.every(([kind]) => !general[kind] && !ofPlan[kind])) return null;
+  if (NAMED_KINDS.every(([kind]) => !general[kind] && !ofPlan[kind])) return null;
   return Object.fromEntries(
-    KINDS.map(([kind, word]) => {
-      // The plan's own names first: of two patterns that match, the plan's decides.
-      const names = [...new Set([...Object.keys(ofPlan[kind] ?? {}), ...Object.keys(general[kind] ?? {})])];
-      const settings = names.map(
+    NAMED_KINDS.map(([kind, word]) => {
+      const settings = namesIn(kind, general, ofPlan).map(
         (name) => [name, termsOf(kind, word, name, { ...general[kind]?.[name], ...ofPlan[kind]?.[name] })] as const,
       );
       return [kind, createMatcher(Object.fromEntries(settings))];
     }),
   ) as unknown as NamedBook;
+}
+
+/** The names and patterns that hold on a plan, the plan's own first: of two patterns that match, the first decides. */
+export function namesIn(kind: NamedKind, general: NamedByKind, ofPlan: NamedByKind): string[] {
+  return [...new Set([...Object.keys(ofPlan[kind] ?? {}), ...Object.keys(general[kind] ?? {})])];
 }
 
 /** What the policy says of the name that a request is about, if anything. */

@@ -45,6 +45,9 @@ export const quotasSchema = v.pipe(
 export type RateInput = v.InferInput<typeof rateSchema>;
 export type QuotasInput = v.InferInput<typeof quotasSchema>;
 
+/** Where the general rate of a plan is kept. */
+export const RATE_SLOT = "rate";
+
 /** What a limit is about: `slot` and `name` begin with it. */
 interface About {
   readonly slot: string;
@@ -56,7 +59,7 @@ export function rateLimit(input: RateInput, { slot, ...about }: About): RateLimi
   const rate = typeof input === "number" ? { perMinute: input } : input;
   return {
     kind: "rate",
-    slot: slot === "" ? "rate" : `${slot}:rate`,
+    slot: slot === "" ? RATE_SLOT : `${slot}:rate`,
     ...about,
     burst: rate.burst ?? rate.perMinute,
     perMinute: rate.perMinute,

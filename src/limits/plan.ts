@@ -1,6 +1,7 @@
 /** Plans as an operator writes them, in the policy file and, as overrides, in KV under `plan:<name>`. */
 
 import * as v from "valibot";
+import { MAX_DIFFICULTY } from "../challenges/difficulty.ts";
 import { namedEntries } from "./named.ts";
 import { mode, positive, quotasSchema, rateSchema } from "./plan-limits.ts";
 
@@ -12,9 +13,37 @@ const concurrencySchema = v.union(
   `must be a whole number of calls from 1 to ${MAX_AT_ONCE}, or {calls, mode?}`,
 );
 
+/** A minute's worth of proofs for a slow core; see challenges/difficulty.ts. */
+const bits = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_DIFFICULTY));
+const MAX_CREDIT_CALLS = 10_000;
+const MAX_CREDIT_SECONDS = 86_400;
+const powSchema = v.pipe(
+  v.strictObject({
+    /** Zero bits of a proof after a pause, and however much is solved. Default 18 and 22; one given alone moves the other. */
+    difficulty: v.optional(bits),
+    maxDifficulty: v.optional(bits),
+    /** What a proof buys: so many calls, for so long. Default 10 for 300 seconds. */
+    calls: v.optional(v.pipe(positive, v.maxValue(MAX_CREDIT_CALLS))),
+    seconds: v.optional(v.pipe(positive, v.minValue(10), v.maxValue(MAX_CREDIT_SECONDS))),
+  }),
+  v.check(
+    ({ difficulty, maxDifficulty }) => difficulty === undefined || maxDifficulty === undefined || difficulty <= maxDifficulty,
+    "difficulty must not be above maxDifficulty",
+  ),
+);
+
+const offersSchema = v.strictObject({
+  /** A proof of work: processor time for calls. */
+  pow: v.optional(v.union([v.boolean(), powSchema], "must be true, false or {difficulty?, maxDifficulty?, calls?, seconds?}")),
+  /** Whether what is bought also stands in for the plan's quotas. Default false. */
+  quotas: v.optional(v.boolean()),
+});
+
 export const planSchema = v.strictObject({
   rate: rateSchema,
   quotas: v.optional(quotasSchema),
+  /** Ways on for a caller whose rate is empty. None by default. */
+  offers: v.optional(offersSchema),
   /** Calls on their way at once. Not limited by default. */
   concurrency: v.optional(concurrencySchema),
   /** Streams open at once: GET, `subscriptions/listen`. Default 16. */

@@ -20,6 +20,10 @@ export interface RememberedRefusal {
   readonly retryAfterMs: number;
   readonly passesAt: number;
   readonly meters: readonly Meter[];
+  /** As in the verdict: what a challenge is made of. */
+  readonly isPayable: boolean;
+  readonly solves: number;
+  readonly easeMs: number;
   /** What the POST would have cost, and how many calls it had. */
   readonly cost: number;
   readonly calls: number;

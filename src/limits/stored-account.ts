@@ -10,6 +10,7 @@
 import type { Account } from "./account.ts";
 import { lastHeld, takenSince } from "./admissions.ts";
 import { refillMs } from "./bucket.ts";
+import { creditsForgettableAt, restoreCredits, storeCredits, type StoredCredits } from "./credits.ts";
 import { windowEmptyAt, type Window } from "./window.ts";
 
 /** A chunk is what was taken in this time: a lone call stores the exact value, a busy consumer many calls at once. */
@@ -29,6 +30,8 @@ export interface StoredAccount {
   readonly repeats: readonly (readonly number[])[];
   /** fingerprint, time, window; absent where no rule looks at the order of calls */
   readonly trail?: readonly (readonly [number, number, number])[];
+  /** Exact, always: what is prepaid is neither lost nor given twice. */
+  readonly credits?: StoredCredits;
 }
 
 /** What is stored, as far as the next decision to write needs it. */
@@ -36,6 +39,7 @@ export interface Ahead {
   readonly seenAt: number;
   /** Nothing was written off in advance: the row says what memory says. */
   readonly isExact: boolean;
+  readonly creditsVersion: number;
   readonly buckets: Map<string, { fullAt: number; burst: number; perMinute: number }>;
   /** `taken` as in `Window`: how far it may run, and until when, before the row must be written again. */
   readonly windows: Map<string, { period: number; taken: number; until: number }>;
@@ -48,6 +52,7 @@ export interface Ahead {
 export function isBeyond(account: Account, ahead: Ahead): boolean {
   // The stored times move with the clock too, once they are read again: what they cover is then no longer known.
   if (account.seenAt < ahead.seenAt) return true;
+  if (account.credits.version !== ahead.creditsVersion) return true;
   for (const [slot, bucket] of account.buckets) {
     const stored = ahead.buckets.get(slot);
     if (!stored || bucket.fullAt > stored.fullAt) return true;
@@ -110,9 +115,18 @@ export function store(account: Account, now: number, latest?: number): { row: St
     if (recent.length > 0) repeats.push([fingerprint, windowMs, ...recent]);
   }
   const trail = account.trail.map(({ fingerprint, time, windowMs }) => [fingerprint, time, windowMs] as const);
+  const credits = storeCredits(account.credits, now);
   return {
-    row: { v: 1, seenAt: account.seenAt, buckets, windows, repeats, ...(trail.length > 0 ? { trail } : {}) },
-    ahead: { seenAt: account.seenAt, isExact, buckets: aheadBuckets, windows: aheadWindows },
+    row: {
+      v: 1,
+      seenAt: account.seenAt,
+      buckets,
+      windows,
+      repeats,
+      ...(trail.length > 0 ? { trail } : {}),
+      ...(credits ? { credits } : {}),
+    },
+    ahead: { seenAt: account.seenAt, isExact, creditsVersion: account.credits.version, buckets: aheadBuckets, windows: aheadWindows },
   };
 }
 
@@ -132,6 +146,7 @@ export function restore(account: Account, row: StoredAccount): void {
   }
   for (const [fingerprint, windowMs, ...times] of row.repeats) account.repeats.set(fingerprint!, { windowMs: windowMs!, times });
   for (const [fingerprint, time, windowMs] of row.trail ?? []) account.trail.push({ fingerprint, time, windowMs });
+  if (row.credits) restoreCredits(account.credits, row.credits);
 }
 
 /** When nothing in the account matters any more: every bucket full, every window of any kind over. */
@@ -143,5 +158,5 @@ export function forgettableAt(account: Account, now: number): number {
     for (const time of times) at = Math.max(at, time + windowMs);
   }
   for (const { time, windowMs } of account.trail) at = Math.max(at, time + windowMs);
-  return at;
+  return Math.max(at, creditsForgettableAt(account.credits));
 }

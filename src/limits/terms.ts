@@ -3,6 +3,7 @@
  * done again on each call. Made once for each plan (or each key, when the policy computes limits from metadata).
  */
 
+import { DEFAULT_BOUNDS, type DifficultyBounds } from "../challenges/difficulty.ts";
 import type { ConcurrencyLimit, Limit } from "./limit.ts";
 import { type NamedBook, type NamedByKind, type NamedTerms, resolveNamed } from "./named.ts";
 import type { Plan } from "./plan.ts";
@@ -11,6 +12,8 @@ import { quotaLimits, rateLimit } from "./plan-limits.ts";
 export const DEFAULT_MAX_WAIT_SECONDS = 10;
 const DEFAULT_STREAMS = 16;
 const DEFAULT_WEIGHT = 1;
+const DEFAULT_POW_CALLS = 10;
+const DEFAULT_POW_SECONDS = 300;
 
 /** The handshake lane's own bucket: a minute's worth at once, and as much a minute. */
 export interface HandshakeTerms {
@@ -39,6 +42,19 @@ export interface Terms extends LimitSet {
   readonly maxWaitMs: number;
   readonly refuse: "error" | "result";
   readonly weight: number;
+  /** The limits that a credit stands in for, as bits: the plan's rate, and its quotas where the policy says so. */
+  readonly payableMask: number;
+  readonly offers: Offers;
+}
+
+/** What a caller is offered when its rate is empty. */
+export interface Offers {
+  readonly pow: PowOffer | null;
+}
+
+export interface PowOffer extends DifficultyBounds {
+  readonly calls: number;
+  readonly lifeMs: number;
 }
 
 export const HANDSHAKE_SLOT = "handshake";
@@ -70,8 +86,17 @@ export function resolveTerms(name: string, plan: Plan, handshake: HandshakeTerms
     maxWaitMs: (plan.maxWaitSeconds ?? DEFAULT_MAX_WAIT_SECONDS) * 1_000,
     refuse: plan.refuse ?? "error",
     weight: plan.weight ?? DEFAULT_WEIGHT,
+    payableMask: plan.offers?.quotas ? workMask : 1,
+    offers: { pow: resolvePow(plan.offers?.pow) },
   };
   return terms;
+}
+
+function resolvePow(offer: NonNullable<Plan["offers"]>["pow"]): PowOffer | null {
+  if (offer === undefined || offer === false) return null;
+  const { difficulty, maxDifficulty, calls = DEFAULT_POW_CALLS, seconds = DEFAULT_POW_SECONDS } = offer === true ? {} : offer;
+  const base = difficulty ?? Math.min(DEFAULT_BOUNDS.base, maxDifficulty ?? DEFAULT_BOUNDS.base);
+  return { base, max: maxDifficulty ?? Math.max(DEFAULT_BOUNDS.max, base), calls, lifeMs: seconds * 1_000 };
 }
 
 export function limitSet(limits: readonly Limit[]): LimitSet {

@@ -1,5 +1,6 @@
 /** To the origin and back: bytes and streams untouched, headers as an intermediary owes them (RFC 9110, 7.6). */
 
+import { PASS_PREFIX } from "../challenges/pass.ts";
 import { KEY_PREFIX } from "../consumers/api-keys.ts";
 import type { OriginTarget } from "../resolve-policy.ts";
 
@@ -14,7 +15,8 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "trailer",
   "transfer-encoding",
 ]);
-const OWN_BEARER = new RegExp(`^Bearer +${KEY_PREFIX}`, "i");
+/** A key, or a pass. */
+const OWN_BEARER = new RegExp(`^Bearer +(${KEY_PREFIX}|${PASS_PREFIX})`, "i");
 /** Ours to set: what a client sends under these names is forged. */
 const OWN_PREFIX = "turnpike-";
 

@@ -4,7 +4,8 @@
  * the object in durable-objects/origin-quota.ts keeps it.
  */
 
-import { type Account, ask, refund } from "../limits/account.ts";
+import { type Account, refund } from "../limits/account.ts";
+import { ask } from "../limits/ask.ts";
 import { countShare, forgetUse, shareOf, type Sharers, uncountShare } from "../limits/fair-share.ts";
 import type { Charge, QuotaLimit, Verdict } from "../limits/limit.ts";
 

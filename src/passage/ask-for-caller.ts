@@ -33,5 +33,5 @@ async function askAddress(passage: Passage, now: number): Promise<Decision> {
   const planned = plannedAddress(request.headers, gate.policy);
   const terms = (planned && (await gate.terms.for(planned, env.KEYS, now))) ?? gate.policy.newBearerTerms;
   const caller = planned ?? addressCaller(request.headers, terms.plan);
-  return askOnTerms(passage, caller, terms, now, { mayRenew: false, watchesLoops: false });
+  return askOnTerms(passage, caller, terms, now, { mayRenew: false, watchesLoops: false, isPrepaid: false });
 }

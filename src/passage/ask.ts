@@ -15,8 +15,10 @@ import { takeLocally, takeUnasked, UNMETERED_PER_MINUTE } from "../limits/local-
 import { costOf, maskOf, type Price, price, watchCharges } from "../limits/price.ts";
 import { recallRefusal, rememberRefusal } from "../limits/refusal-memo.ts";
 import { limitsIn, type LimitSet, type Terms } from "../limits/terms.ts";
+import { tagOf } from "./offer.ts";
 import type { Passage } from "./passage.ts";
-import { impossibleAnswer, strangerAnswer, unknownPlanAnswer } from "../refusals/gate-errors.ts";
+import { payByPass } from "./prepaid.ts";
+import { impossibleAnswer, strangerAnswer, unknownPlanAnswer, whyImpossible } from "../refusals/gate-errors.ts";
 import { observedLine } from "../refusals/log.ts";
 import type { MeteredLimit } from "../refusals/ratelimit-fields.ts";
 import type { Slot } from "./slot.ts";
@@ -36,32 +38,33 @@ export async function ask(passage: Passage, caller: Caller, now: number, mayRene
     gate.log({ event: "policy-error", where: caller.id, problem: `its plan "${caller.plan}" is not in the policy` });
     return { kind: "answer", response: unknownPlanAnswer(caller.plan, passage) };
   }
-  return askOnTerms(passage, caller, terms, now, { mayRenew, watchesLoops: true });
+  return askOnTerms(passage, caller, terms, now, { mayRenew, watchesLoops: true, isPrepaid: false });
 }
 
-/**
- * The same on terms that are known already.
- * @param watchesLoops whether the loop breaker looks at the calls
- */
-export async function askOnTerms(
-  passage: Passage,
-  caller: Caller,
-  terms: Terms,
-  now: number,
-  { mayRenew, watchesLoops }: { readonly mayRenew: boolean; readonly watchesLoops: boolean },
-): Promise<Decision> {
+export interface AskOptions {
+  /** Whether the object may still answer with a newer record of the key. */
+  readonly mayRenew: boolean;
+  /** Whether the loop breaker looks at the calls. */
+  readonly watchesLoops: boolean;
+  /** Whether a pass has paid for what can be paid for. */
+  readonly isPrepaid: boolean;
+}
+
+/** The same on terms that are known already. */
+export async function askOnTerms(passage: Passage, caller: Caller, terms: Terms, now: number, options: AskOptions): Promise<Decision> {
   const { gate, env, messages } = passage;
+  const { mayRenew, watchesLoops, isPrepaid } = options;
   const priced = price(messages, terms);
   logUncosted(passage, priced);
   const { set, lane } = priced;
-  if (!set) return { kind: "answer", response: impossibleAnswer(terms.plan, [], passage) };
+  if (!set) return { kind: "answer", response: impossibleAnswer(terms.plan, "too-many-names", passage) };
 
   const remembered = recallFrom(passage, caller, terms, priced, set, now);
   if (remembered) return remembered;
 
   const maxWaitMs = maxWaitOf(passage, priced, terms);
   const slots = await takeSlots(passage, caller, terms, priced, maxWaitMs);
-  if (slots.kind === "refuse") return slots;
+  if (slots.kind !== "taken") return slots;
   if (priced.charges.length === 0) return decideUnmetered(passage, caller, terms, lane, slots.slots, slots.metered, now);
 
   const charges = watchesLoops ? watchCharges(priced, messages, gate.policy.watches) : priced.charges;
@@ -71,6 +74,7 @@ export async function askOnTerms(
     // Less what was spent on waiting for a slot.
     maxWaitMs: slots.slots.length === 0 ? maxWaitMs : Math.max(0, maxWaitMs - (Date.now() - now)),
     charges,
+    payment: { payable: terms.payableMask, tag: tagOf(messages, charges), isPrepaid },
   });
   if (answer?.kind !== "admit") giveSlotsBack(passage, slots.slots);
   if (answer === null) return decideUnasked(passage, caller, terms, priced, set);
@@ -78,9 +82,14 @@ export async function askOnTerms(
     case "stale":
       return mayRenew ? askRenewed(passage, caller, answer.record, now) : decideUnasked(passage, caller, terms, priced, set);
     case "impossible":
-      return { kind: "answer", response: impossibleAnswer(terms.plan, limitsIn(set, answer.violated), passage) };
+      return { kind: "answer", response: impossibleAnswer(terms.plan, whyImpossible(set, answer.violated), passage) };
     case "refuse":
       logObserved(passage, caller, terms, set, answer.observed);
+      if (answer.isPayable && !isPrepaid) {
+        const again = (): Promise<Decision> => askOnTerms(passage, caller, terms, now, { ...options, isPrepaid: true });
+        const paid = await payByPass(passage, caller, costOf(priced), again);
+        if (paid) return paid;
+      }
       remember(passage, caller, priced, set, answer);
       return refuseAsked(passage, caller, terms, priced, set, answer, charges);
     case "admit":
@@ -105,7 +114,8 @@ function recallFrom(passage: Passage, caller: Caller, terms: Terms, priced: Pric
   const { gate, request } = passage;
   if (priced.charges.length === 0) return undefined;
   const question = { cost: costOf(priced), calls: priced.charges.length, set, maxWaitMs: maxWaitOf(passage, priced, terms) };
-  const known = recallRefusal(gate.memo, caller.id, maskOf(priced), question, now);
+  // Whoever shows a pass may be let through by it.
+  const known = passage.pass === null ? recallRefusal(gate.memo, caller.id, maskOf(priced), question, now) : undefined;
   if (known) {
     const retryAfterMs = known.refusedAt + known.retryAfterMs - now;
     return refuseAsked(passage, caller, terms, priced, set, { ...known, retryAfterMs }, []);
@@ -166,7 +176,7 @@ function maxWaitOf(passage: Passage, priced: Price, terms: Terms): number {
   return passage.gate.holds.hasRoomFor(passage.body?.length ?? 0) ? Math.min(laneMs, preferredMs) : 0;
 }
 
-type AskedRefusal = Pick<Answer & { kind: "refuse" }, "cause" | "violated" | "retryAfterMs" | "passesAt" | "meters">;
+type AskedRefusal = Omit<Answer & { kind: "refuse" }, "kind" | "observed">;
 
 function refuseAsked(
   passage: Passage,
@@ -174,7 +184,7 @@ function refuseAsked(
   terms: Terms,
   priced: Price,
   set: LimitSet,
-  { cause, violated, retryAfterMs, passesAt, meters }: AskedRefusal,
+  { cause, violated, retryAfterMs, passesAt, meters, isPayable, solves, easeMs }: AskedRefusal,
   charges: readonly Charge[],
 ): Decision {
   const grounds = {
@@ -186,11 +196,12 @@ function refuseAsked(
     loop: loopIn(violated, charges),
     cost: unusualCost(priced),
   };
-  return refuse(passage, caller, terms, priced.lane, grounds, charges.length === 0);
+  const refused = refuse(passage, caller, terms, priced.lane, grounds, charges.length === 0);
+  return isPayable && priced.lane === "work" ? { ...refused, payable: { solves, easeMs, cost: costOf(priced) } } : refused;
 }
 
 function remember(passage: Passage, caller: Caller, priced: Price, set: LimitSet, answer: Answer & { kind: "refuse" }): void {
-  const { cause, violated, meters, retryAfterMs, passesAt } = answer;
+  const { cause, violated, meters, retryAfterMs, passesAt, isPayable, solves, easeMs } = answer;
   if (cause === "repeat") return;
   const asked = { cost: costOf(priced), calls: priced.charges.length, set };
   rememberRefusal(passage.gate.memo, caller.id, maskOf(priced), {
@@ -200,6 +211,9 @@ function remember(passage: Passage, caller: Caller, priced: Price, set: LimitSet
     refusedAt: Date.now(),
     retryAfterMs,
     passesAt,
+    isPayable,
+    solves,
+    easeMs,
     ...asked,
   });
 }

@@ -9,6 +9,7 @@ import { subjectOf } from "../mcp/subject.ts";
 import type { Passage } from "./passage.ts";
 import type { MeteredLimit } from "../refusals/ratelimit-fields.ts";
 import type { Loop, OriginLimit, Refusal, RefusalCause } from "../refusals/refusal.ts";
+import type { SolveState } from "./offer.ts";
 import type { Slot } from "./slot.ts";
 
 export interface Pass {
@@ -29,6 +30,8 @@ export interface Pass {
   readonly metered: readonly MeteredLimit[];
   /** What was charged to the address as well, for a bearer that the origin has not accepted yet. */
   readonly alongside?: Pass;
+  /** Who has paid in the caller's stead, for a refund. */
+  readonly payer?: { readonly consumer: string; readonly ticket: number };
 }
 
 export interface Refused {
@@ -37,6 +40,8 @@ export interface Refused {
   readonly terms: Terms;
   readonly refusal: Refusal;
   readonly isRemembered: boolean;
+  /** What a challenge is made of, where what refuses can be paid for. */
+  readonly payable?: SolveState & { readonly cost: number };
 }
 
 export type Decision =

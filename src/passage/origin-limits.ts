@@ -5,20 +5,21 @@
  */
 
 import { askOriginQuota, tellOriginQuota } from "../../durable-objects/ask-origin-quota.ts";
-import { type Pass, refuse, type Refused } from "./decision.ts";
+import { type Decision, type Pass, refuse, type Refused } from "./decision.ts";
 import type { QuotaLimit } from "../limits/limit.ts";
 import { type LimitSigns, needsBody, readBodySigns, readLimitSigns } from "../origin/limit-signs.ts";
 import { listenToBody, readAhead } from "../origin/listen.ts";
 import type { Told } from "../origin/quota-account.ts";
 import { ORIGIN_LIMIT_NAME } from "../origin/quota-policy.ts";
 import type { Passage } from "./passage.ts";
+import { impossibleAnswer } from "../refusals/gate-errors.ts";
 import { giveBack } from "./settle.ts";
 
 /** A told quota names its end; how long it is, only the origin knows. */
 const UNTOLD_PERIOD_MS = 60_000;
 
 /** Takes a call's part of the origin's quota, where there is one to share. The call costs the quota what it costs the plan. */
-export async function takeOfOrigin(passage: Passage, pass: Pass): Promise<Pass | Refused> {
+export async function takeOfOrigin(passage: Passage, pass: Pass): Promise<Decision> {
   const { gate, env, request } = passage;
   const { caller, terms, lane, cost } = pass;
   if (cost === 0) return pass;
@@ -26,6 +27,10 @@ export async function takeOfOrigin(passage: Passage, pass: Pass): Promise<Pass |
   const now = Date.now();
   if (!env.ORIGIN_QUOTAS || !gate.origin.isShared(credential, now)) return pass;
   const { limit } = gate.policy.originQuota;
+  if (limit && cost > limit.calls) {
+    giveBack(passage, pass);
+    return { kind: "answer", response: impossibleAnswer(terms.plan, { limits: [limit] }, passage) };
+  }
   const verdict = await askOriginQuota(env.ORIGIN_QUOTAS, credential, limit, { consumer: caller.id, weight: terms.weight, cost });
   // The origin's own word is then the bound.
   if (verdict === null) return pass;

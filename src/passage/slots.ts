@@ -10,24 +10,29 @@ import type { ConcurrencyLimit } from "../limits/limit.ts";
 import { callsIn, type Price } from "../limits/price.ts";
 import type { Terms } from "../limits/terms.ts";
 import type { Passage } from "./passage.ts";
+import { impossibleAnswer } from "../refusals/gate-errors.ts";
 import { observedLine } from "../refusals/log.ts";
 import type { MeteredLimit } from "../refusals/ratelimit-fields.ts";
 import { type Slot, takeSlot } from "./slot.ts";
 
-type SlotsTaken = { readonly kind: "taken"; readonly slots: readonly Slot[]; readonly metered: readonly MeteredLimit[] } | Refused;
+type SlotsTaken =
+  | { readonly kind: "taken"; readonly slots: readonly Slot[]; readonly metered: readonly MeteredLimit[] }
+  | Refused
+  /** A batch of more calls than may ever be on their way at once. */
+  | { readonly kind: "answer"; readonly response: Response };
 
-const NO_SLOTS: SlotsTaken = { kind: "taken", slots: [], metered: [] };
+const NO_SLOTS: SlotsTaken & { kind: "taken" } = { kind: "taken", slots: [], metered: [] };
 
 /** A slot for each call where calls at once are limited, and one for each stream. Streams do not wait: nothing says when one ends. */
 export async function takeSlots(passage: Passage, caller: Caller, terms: Terms, priced: Price, maxWaitMs: number): Promise<SlotsTaken> {
   const streams = passage.request.method === "GET" ? 1 : priced.lanes.filter((lane) => lane === "stream").length;
   const calls = terms.concurrency ? callsIn(priced) : 0;
-  let taken = NO_SLOTS;
+  let taken: SlotsTaken = NO_SLOTS;
   if (streams > 0) taken = await takeOf(passage, caller, terms, "streams", terms.streams, streams, 0);
-  if (taken.kind === "refuse" || calls === 0) return taken;
+  if (taken.kind !== "taken" || calls === 0) return taken;
   const ofCalls = await takeOf(passage, caller, terms, "calls", terms.concurrency!, calls, maxWaitMs);
-  if (ofCalls.kind === "refuse") giveSlotsBack(passage, taken.slots);
-  return ofCalls.kind === "refuse"
+  if (ofCalls.kind !== "taken") giveSlotsBack(passage, taken.slots);
+  return ofCalls.kind !== "taken"
     ? ofCalls
     : { kind: "taken", slots: [...taken.slots, ...ofCalls.slots], metered: [...taken.metered, ...ofCalls.metered] };
 }
@@ -43,6 +48,7 @@ async function takeOf(
 ): Promise<SlotsTaken> {
   const { env, ctx, request } = passage;
   const isObserved = limit.mode === "observe";
+  if (!isObserved && units > limit.calls) return { kind: "answer", response: impossibleAnswer(terms.plan, { limits: [limit] }, passage) };
   const asked = takeSlot(env.CONSUMERS, caller.id, kind, units, isObserved ? Number.MAX_SAFE_INTEGER : limit.calls, maxWaitMs);
   // A client that leaves while it waits gets its slot all the same, which must then be given back.
   ctx.waitUntil(asked.then((taken) => (taken.kind === "lent" && request.signal.aborted ? taken.slot.giveBack() : undefined)));

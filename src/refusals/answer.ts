@@ -1,5 +1,6 @@
 /** A refusal, or any other answer of the gate's own, in the form that the request can read. */
 
+import { powChallengeValue } from "../challenges/www-authenticate.ts";
 import type { Message, RequestId } from "../mcp/message.ts";
 import type { Problem } from "./problem.ts";
 import { problemOf } from "./problem.ts";
@@ -38,6 +39,8 @@ export function refusalAnswer(refusal: Refusal, asked: Asked, asResult: boolean,
     headers["RateLimit-Policy"] = fields.policy;
     headers["RateLimit"] = fields.remaining;
   }
+  const ways = (refusal.challenges ?? []).map(powChallengeValue);
+  if (ways.length > 0) headers["WWW-Authenticate"] = ways.join(", ");
   const isAllToolCalls = asked.messages.every((message) => message.kind === "request" && message.method === "tools/call");
   if (asResult && asked.messages.length > 0 && isAllToolCalls) {
     // No structuredContent: SDK 1.x checks it against the tool's schema and throws the whole answer away.

@@ -1,12 +1,15 @@
 /** What the gate itself has to say beside refusals: a message that cannot be read, a caller it does not know, an origin away. */
 
 import type { Stranger } from "../consumers/identify.ts";
-import type { Limit } from "../limits/limit.ts";
+import { type AnyLimit, loopsIn } from "../limits/limit.ts";
+import { limitsIn, type LimitSet } from "../limits/terms.ts";
 import { type BadMessage, INVALID_REQUEST } from "../mcp/message.ts";
 import { type Asked, NOBODY, plainProblem, problemAnswer } from "./answer.ts";
 import { duration, wordLimit } from "./wording.ts";
 
 const UNAVAILABLE_RETRY_S = 5;
+/** Whose 503 it is: a client may come again after one of the gate's, for nothing has run. */
+const EDGE_CAPACITY = { cause: "capacity", limiter: "edge" } as const;
 /** nginx's code for a request whose client closed it; nobody is there to read it. */
 const CLIENT_CLOSED_REQUEST = 499;
 
@@ -18,16 +21,29 @@ export function badMessageAnswer(bad: BadMessage, accept: string | null): Respon
   return problemAnswer(bad.code, bad.message, problem, {}, { messages: [message], isBatch: false, accept });
 }
 
-/** @param violated the limits that can never give as much at once; none when it is the repeat window */
-export function impossibleAnswer(plan: string, violated: readonly Limit[], asked: Asked): Response {
-  const what = violated.length === 0 ? "more identical calls than may pass in one window" : violated.map(wordLimit).join("; ");
-  const detail = `This request asks for more than can ever pass at once (${what}). Waiting will not help: send it in smaller parts.`;
+/** Why a request can never pass: more than some limits can give at once, a loop in itself, or too many names in one batch. */
+export type Impossible = { readonly limits: readonly AnyLimit[] } | "loop" | "too-many-names";
+
+export function impossibleAnswer(plan: string, why: Impossible, asked: Asked): Response {
+  const remedy = asked.isBatch ? "send it in smaller parts" : "ask for less in one call";
+  const detail = `This request asks for more than can ever pass at once (${wordImpossible(why)}). Waiting will not help: ${remedy}.`;
   return problemAnswer(INVALID_REQUEST, detail, plainProblem(400, "More than the plan can give at once", detail, { plan }), {}, asked);
+}
+
+/** @param violated the bits of a verdict that it is impossible */
+export function whyImpossible(set: LimitSet, violated: number): Impossible {
+  return loopsIn(violated).length > 0 ? "loop" : { limits: limitsIn(set, violated) };
+}
+
+function wordImpossible(why: Impossible): string {
+  if (why === "loop") return "more calls of one kind than the loop breaker lets pass";
+  if (why === "too-many-names") return "calls of too many tools with limits of their own";
+  return why.limits.map(wordLimit).join("; ");
 }
 
 export function unknownPlanAnswer(plan: string, asked: Asked): Response {
   const detail = `The operator of this gate has put you on the plan "${plan}", which is not defined. Nothing was charged. Please tell the operator.`;
-  return problemAnswer(503, detail, plainProblem(503, "Plan not defined", detail), {}, asked);
+  return problemAnswer(503, detail, plainProblem(503, "Plan not defined", detail, EDGE_CAPACITY), {}, asked);
 }
 
 export function originUnreachableAnswer(requestId: string, asked: Asked): Response {
@@ -89,7 +105,7 @@ export function strangerAnswer(why: Stranger, retryAfterMs: number | null): Resp
     const what = why === "keys-unavailable" ? "API key" : "bearer token";
     const detail = `Your ${what} cannot be checked at the moment. Nothing is known to be wrong with it: try again in a few seconds.`;
     const headers = { "Retry-After": String(UNAVAILABLE_RETRY_S) };
-    return problemAnswer(503, detail, plainProblem(503, "Caller cannot be checked", detail), headers, NOBODY);
+    return problemAnswer(503, detail, plainProblem(503, "Caller cannot be checked", detail, EDGE_CAPACITY), headers, NOBODY);
   }
   const [title, detail] = STRANGERS[why];
   if (retryAfterMs !== null) {

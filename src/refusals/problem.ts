@@ -33,6 +33,7 @@ export function problemOf(refusal: Refusal, detail: string): Problem {
     ...(refusal.isEstimated ? { estimated: true } : {}),
     ...(refusal.loop ? { loop: refusal.loop.kind } : {}),
     ...(refusal.cost === undefined ? {} : { cost: refusal.cost }),
+    ...(refusal.challenges ? { challenges: refusal.challenges } : {}),
     ...(refusal.origin?.answer ? { origin: refusal.origin.answer } : {}),
   };
 }

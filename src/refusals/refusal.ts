@@ -1,5 +1,6 @@
 /** A refusal, before it is put on the wire: everything that is said of a POST that may not pass now. */
 
+import type { PowChallenge } from "../challenges/proof-of-work.ts";
 import type { AnyLimit, LoopKind } from "../limits/limit.ts";
 import type { Lane } from "../mcp/lanes.ts";
 import type { MeteredLimit } from "./ratelimit-fields.ts";
@@ -35,6 +36,8 @@ export interface Refusal {
   readonly isEstimated: boolean;
   readonly loop?: Loop;
   readonly origin?: OriginLimit;
+  /** Ways on: signed instances of what the caller's plan offers. */
+  readonly challenges?: readonly PowChallenge[];
   /** What the POST costs, when that is not one for each call. */
   readonly cost?: number;
   /** What remains of each limit that was asked about; empty when the object was not asked. */
@@ -42,8 +45,9 @@ export interface Refusal {
   readonly requestId: string;
 }
 
-/** 429 when waiting is the only way on; 503 for the handshake, and when the gate itself cannot decide. */
-export function statusOf(refusal: Refusal): 429 | 503 {
+/** 429 when waiting is the only way on, 402 when there are offers; 503 for the handshake, and when the gate itself cannot decide. */
+export function statusOf(refusal: Refusal): 402 | 429 | 503 {
+  if (refusal.challenges && refusal.challenges.length > 0) return 402;
   return refusal.cause === "capacity" || refusal.lane === "handshake" ? 503 : 429;
 }
 

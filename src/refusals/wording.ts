@@ -13,8 +13,12 @@ export const LONG_WAIT_MS = 60_000;
 const MAX_QUOTED_CHARS = 300;
 
 export function wordRefusal(refusal: Refusal): string {
-  return `${wordCause(refusal)} ${wordWayOn(refusal)}`;
+  return `${wordCause(refusal)} ${wordWayOn(refusal)}${refusal.challenges?.length ? WORDS_OF_OFFER : ""}`;
 }
+
+/** Said to whoever reads the text alone; a client of ours has acted on the challenge before anybody reads it. */
+const WORDS_OF_OFFER =
+  ' Or go on at once: solve the proof of work under "challenges" in this error\'s data, POST the solution to its "verify" URL, and send the same call again.';
 
 function wordCause(refusal: Refusal): string {
   switch (refusal.cause) {

@@ -1,6 +1,7 @@
 /** Signing keys, challenges and solvers for tests. */
 
 import { createHash, hkdfSync, randomBytes } from "node:crypto";
+import { NO_CALL } from "../../src/challenges/challenge-id.ts";
 import { CHALLENGE_RANDOM_BYTES, issueChallenge, type PowChallenge, type Solution } from "../../src/challenges/proof-of-work.ts";
 import { openSecrets, type SigningKeys } from "../../src/challenges/secrets.ts";
 
@@ -30,7 +31,7 @@ interface Order {
 export async function challengeFor(order: Order = {}, keys?: SigningKeys): Promise<PowChallenge> {
   const { consumer = "key:acme", difficulty = 4, solves = 0, now = NOW } = order;
   return issueChallenge(
-    { consumer, difficulty, solves, verify: VERIFY },
+    { consumer, difficulty, solves, call: NO_CALL, verify: VERIFY },
     keys ?? (await keysOf(SECRET)),
     randomBytes(CHALLENGE_RANDOM_BYTES),
     now,

@@ -7,7 +7,7 @@ import { createKey } from "../../src/consumers/api-keys.ts";
 import { presentedKey } from "../../src/consumers/identify.ts";
 import { derivedKey, keysOf, NEXT_SECRET, NOW, SECRET, withOtherCharacter } from "./keys.ts";
 
-const CREDIT = { consumer: "key:acme", creditId: "AXDbC7oSawGI7AAAAAPF1", calls: 10, expiresAt: NOW + PASS_LIFE_MS };
+const CREDIT = { consumer: "key:acme", plan: "free", creditId: "AXDbC7oSawGI7AAAAAPF1", calls: 10, expiresAt: NOW + PASS_LIFE_MS };
 
 async function pass(changes: Partial<typeof CREDIT> = {}, secret = SECRET): Promise<string> {
   return (await signPass({ ...CREDIT, ...changes }, await keysOf(secret), NOW)).token;
@@ -20,13 +20,14 @@ function forged(header: object, claims: object, key: Buffer = derivedKey(SECRET,
 }
 
 const HEADER = { alg: "HS256", kid: derivedKey(SECRET, "key id", 4).toString("hex") };
-const CLAIMS = { iss: "turnpike", aud: "turnpike/pass", sub: "key:acme", jti: "credit", calls: 10, exp: NOW / 1_000 + 300 };
+const CLAIMS = { iss: "turnpike", aud: "turnpike/pass", sub: "key:acme", plan: "free", jti: "credit", calls: 10, exp: NOW / 1_000 + 300 };
 
 describe("a pass", () => {
   test("says whose account the credit is on, which credit, and how many calls", async () => {
     const keys = await keysOf(SECRET);
     const credits = fc.record({
       consumer: fc.string({ unit: "binary", minLength: 1, maxLength: 300 }).map((owner) => `key:${owner.toWellFormed()}`),
+      plan: fc.constantFrom("free", "pro"),
       creditId: fc.string({ minLength: 1, maxLength: 200 }),
       calls: fc.nat(10_000),
       expiresAt: fc.integer({ min: NOW + 1_000, max: NOW + 10 ** 10 }),

@@ -1,6 +1,7 @@
 import { createHash, createHmac } from "node:crypto";
 import * as fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
+import { NO_CALL } from "../../src/challenges/challenge-id.ts";
 import { CHALLENGE_LIFE_MS, CHALLENGE_RANDOM_BYTES, checkSolution, issueChallenge } from "../../src/challenges/proof-of-work.ts";
 import { challengeFor, derivedKey, fail, keysOf, NEXT_SECRET, NOW, SECRET, solve, VERIFY, withOtherCharacter, zeroBits } from "./keys.ts";
 
@@ -30,13 +31,14 @@ describe("a challenge", () => {
         fc.integer({ min: NOW, max: NOW + 10 ** 11 }),
         fc.integer({ min: 0, max: CHALLENGE_LIFE_MS - 1 }),
         fc.uint8Array({ minLength: CHALLENGE_RANDOM_BYTES, maxLength: CHALLENGE_RANDOM_BYTES }),
-        async (consumer, difficulty, solves, now, later, random) => {
-          const challenge = await issueChallenge({ consumer, difficulty, solves, verify: VERIFY }, keys, random, now);
+        fc.record({ tag: fc.nat(2 ** 32 - 1), cost: fc.nat(2 ** 16 - 1) }),
+        async (consumer, difficulty, solves, now, later, random, call) => {
+          const challenge = await issueChallenge({ consumer, difficulty, solves, call, verify: VERIFY }, keys, random, now);
           const expiresAt = Math.ceil((now + CHALLENGE_LIFE_MS) / 1_000) * 1_000;
           expect(challenge).toMatchObject({ type: "pow", algorithm: "SHA-256", difficulty, verify: VERIFY });
           expect(Date.parse(challenge.expiresAt)).toBe(expiresAt);
           const check = await checkSolution(solve(challenge), consumer, keys, now + later);
-          expect(check).toEqual({ ok: true, id: challenge.id, difficulty, solvesAtIssue: solves, expiresAt });
+          expect(check).toEqual({ ok: true, id: challenge.id, difficulty, solvesAtIssue: solves, call, expiresAt });
         },
       ),
       { numRuns: 200 },
@@ -45,7 +47,7 @@ describe("a challenge", () => {
 
   test("is laid out and signed as documented, to the byte", async () => {
     const random = Buffer.from(Array.from({ length: CHALLENGE_RANDOM_BYTES }, (_, i) => 200 + i));
-    const order = { consumer: CONSUMER, difficulty: 18, solves: 3, verify: VERIFY };
+    const order = { consumer: CONSUMER, difficulty: 18, solves: 3, call: { tag: 0xdeadbeef, cost: 513 }, verify: VERIFY };
     const bytes = Buffer.alloc(36);
     bytes.writeUInt8(1, 0);
     bytes.set(derivedKey(SECRET, "key id", 4), 1);
@@ -59,9 +61,10 @@ describe("a challenge", () => {
         .subarray(0, 10),
       14,
     );
-    bytes.set(random.subarray(0, 12), 24);
+    bytes.set([0xde, 0xad, 0xbe, 0xef, 2, 1], 24);
+    bytes.set(random.subarray(0, 6), 30);
     const id = bytes.toString("base64url");
-    const salt = random.subarray(12).toString("base64url");
+    const salt = random.subarray(6).toString("base64url");
     const signature = createHmac("sha256", derivedKey(SECRET, "pow", 32))
       .update(`${id}.${salt}`)
       .digest("base64url");
@@ -103,7 +106,7 @@ describe("a challenge", () => {
 
   test("without enough randomness is not made at all", async () => {
     const keys = await keysOf(SECRET);
-    const order = { consumer: CONSUMER, difficulty: 4, solves: 0, verify: VERIFY };
+    const order = { consumer: CONSUMER, difficulty: 4, solves: 0, call: NO_CALL, verify: VERIFY };
     await expect(issueChallenge(order, keys, new Uint8Array(CHALLENGE_RANDOM_BYTES - 1), NOW)).rejects.toThrow(RangeError);
   });
 

@@ -169,6 +169,14 @@ const RUNS: readonly (readonly [command: RegExp, how: (command: string) => Promi
     },
   ],
   [
+    /^npx turnpike check/,
+    async (command) => {
+      const { stdout, stderr } = await asWritten(command.replace("npx turnpike", "npm run -s turnpike --"));
+      expect(stderr).toBe("");
+      expect(stdout).toContain("30 at once, refilled at 30 a minute: up to 60 in the first minute");
+    },
+  ],
+  [
     /^npx wrangler kv key put/,
     async (command) => {
       const { code, stderr } = await asWritten(command.replace("--remote", `--local --persist-to ${scratch()}`));

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ask, createAccount } from "../../src/limits/account.ts";
+import { createAccount } from "../../src/limits/account.ts";
+import { ask } from "../../src/limits/ask.ts";
 import { loopBit } from "../../src/limits/limit.ts";
 import { charge, quotaLimit, rateLimit, watch } from "./life.ts";
 import { life, live, planNumbers } from "./life-log.ts";

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ask, createAccount, refund } from "../../src/limits/account.ts";
+import { createAccount, refund } from "../../src/limits/account.ts";
+import { ask } from "../../src/limits/ask.ts";
 import { charge, rateLimit } from "./life.ts";
 
 const START = Date.UTC(2026, 10, 21, 12);

@@ -65,6 +65,9 @@ describe("the memo of refusals", () => {
     cost: 2,
     calls: 2,
     set: TERMS,
+    isPayable: true,
+    solves: 3,
+    easeMs: 0,
   };
   const ask = { cost: 2, calls: 2, set: TERMS, maxWaitMs: 10_000 };
 

@@ -3,7 +3,8 @@
  * consumer.ts): the row is written before an answer leaves whenever memory is beyond it, and exactly when it has been quiet.
  */
 
-import { type Account, ask, createAccount, refund } from "../../src/limits/account.ts";
+import { type Account, createAccount, refund } from "../../src/limits/account.ts";
+import { ask } from "../../src/limits/ask.ts";
 import type { Charge, Limit, LoopKind, Verdict, Watch } from "../../src/limits/limit.ts";
 import { type Ahead, isBeyond, restore, store, type StoredAccount } from "../../src/limits/stored-account.ts";
 

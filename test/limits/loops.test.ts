@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ask, createAccount } from "../../src/limits/account.ts";
+import { createAccount } from "../../src/limits/account.ts";
+import { ask } from "../../src/limits/ask.ts";
 import { loopBit, type Watch } from "../../src/limits/limit.ts";
 import { MAX_TRAIL } from "../../src/limits/trail.ts";
 import { charge, createDisk, Instance, rateLimit, watch } from "./life.ts";

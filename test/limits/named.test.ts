@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { ask, createAccount } from "../../src/limits/account.ts";
+import { createAccount } from "../../src/limits/account.ts";
+import { ask } from "../../src/limits/ask.ts";
 import { costOf, maskOf, price } from "../../src/limits/price.ts";
 import { limitsIn, resolveTerms } from "../../src/limits/terms.ts";
 import type { Message } from "../../src/mcp/message.ts";

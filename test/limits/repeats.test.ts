@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ask, createAccount, refund } from "../../src/limits/account.ts";
+import { createAccount, refund } from "../../src/limits/account.ts";
+import { ask } from "../../src/limits/ask.ts";
 import { loopBit } from "../../src/limits/limit.ts";
 import { MAX_FINGERPRINTS } from "../../src/limits/repeats.ts";
 import { charge, rateLimit } from "./life.ts";

@@ -2,7 +2,8 @@
 
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ask, createAccount } from "../../src/limits/account.ts";
+import { createAccount } from "../../src/limits/account.ts";
+import { ask } from "../../src/limits/ask.ts";
 import { forgettableAt, restore, store } from "../../src/limits/stored-account.ts";
 import { charge, createDisk, Instance, quotaLimit, rateLimit } from "./life.ts";
 import { aCrash, anEviction, life, limitsOf, live, LIFE_START, planNumbers } from "./life-log.ts";

@@ -2,7 +2,7 @@
 
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ask } from "../../src/limits/account.ts";
+import { ask } from "../../src/limits/ask.ts";
 import { createDisk, Instance } from "./life.ts";
 import {
   aClockStep,

@@ -155,7 +155,7 @@ describe("a refusal as a result", () => {
 
 describe("other answers of the gate", () => {
   test("a call that can never pass is 400 with -32600, and no Retry-After", async () => {
-    const response = impossibleAnswer("free", [RATE], askedWith([toolCall(1)]));
+    const response = impossibleAnswer("free", { limits: [RATE] }, askedWith([toolCall(1)]));
     expect(response.status).toBe(400);
     expect(response.headers.get("Retry-After")).toBeNull();
     expect((await read(response)).error.code).toBe(-32600);

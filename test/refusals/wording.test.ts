@@ -114,8 +114,9 @@ describe("words that clients take for something else", () => {
     const strangers = ["unknown-key", "disabled-key", "expired-key", "invalid-token", "key-required", "issuer-unavailable"] as const;
     const answers = [
       ...strangers.flatMap((why) => [strangerAnswer(why, null), strangerAnswer(why, 12_000)]),
-      impossibleAnswer("free", [RATE], asked),
-      impossibleAnswer("free", [], asked),
+      impossibleAnswer("free", { limits: [RATE] }, asked),
+      impossibleAnswer("free", "loop", asked),
+      impossibleAnswer("free", "too-many-names", asked),
       unknownPlanAnswer("gold", asked),
       originUnreachableAnswer(REQUEST_ID, asked),
       goneAnswer(asked),

@@ -2,7 +2,7 @@
 
 import { env } from "cloudflare:workers";
 import { type Answer, decodeAnswer, encodeQuestion } from "../../durable-objects/consumer-rpc.ts";
-import type { Limit } from "../../src/limits/limit.ts";
+import { type Limit, UNPAYABLE } from "../../src/limits/limit.ts";
 
 export type ConsumerStub = ReturnType<typeof env.CONSUMERS.getByName>;
 
@@ -29,7 +29,13 @@ export interface AskOptions {
 export async function askFor(stub: ConsumerStub, options: AskOptions = {}): Promise<Answer> {
   const { limits = [rate(30)], calls = 1, maxWaitMs = 0, keyId = "", keyVersion = 0 } = options;
   const charge = { limits: (1 << limits.length) - 1, cost: 1, countedBy: 0, watches: [] };
-  const question = encodeQuestion({ keyId, keyVersion, maxWaitMs, charges: Array.from({ length: calls }, () => charge) });
+  const question = encodeQuestion({
+    keyId,
+    keyVersion,
+    maxWaitMs,
+    charges: Array.from({ length: calls }, () => charge),
+    payment: UNPAYABLE,
+  });
   return decodeAnswer(await stub.ask(JSON.stringify(limits), question));
 }
 

@@ -21,7 +21,7 @@ export function policyPath(file: string | undefined): string {
   return path;
 }
 
-/** @throws CliError with all that is wrong with the policy, each with its path */
+/** @throws CliError with all that is wrong with the policy, each with its path; its cause is then the PolicyError */
 export async function loadPolicy(path: string): Promise<Policy> {
   const code = await bundle({
     entryPoints: [path],
@@ -38,8 +38,9 @@ export async function loadPolicy(path: string): Promise<Policy> {
   if (policy === undefined)
     throw new CliError(`the policy file ${path} has no default export. End it with: export default definePolicy({ … })`);
   const problems = findProblems(policy as Policy);
-  if (problems.length > 0) throw new CliError(`${path}: ${new PolicyError(problems).message}`);
-  return policy as Policy;
+  if (problems.length === 0) return policy as Policy;
+  const cause = new PolicyError(problems);
+  throw new CliError(`${path}: ${cause.message}`, { cause });
 }
 
 /** The gate with this policy, as one ES module. */
