@@ -75,6 +75,11 @@ const policySchema = v.strictObject({
   ),
   repeats: v.optional(v.strictObject({ ...repeat.entries, tools: v.optional(v.record(v.string(), v.union([v.literal(false), repeat]))) })),
   originQuota: v.optional(originQuotaSchema),
+  ownTools: v.optional(
+    v.strictObject({
+      prefix: v.pipe(v.string(), v.regex(/^[\w.-]{1,40}$/, 'must be 1 to 40 letters, digits, dots or dashes, such as "turnpike_"')),
+    }),
+  ),
   ...namedEntries,
   handshake: v.optional(v.strictObject({ key: v.optional(whole), address: v.optional(whole) })),
   whenUnavailable: v.optional(v.strictObject({ keys: choice, others: choice })),

@@ -75,6 +75,8 @@ export interface Policy<PlanName extends string = string> extends NamedByKind {
   readonly repeats?: RepeatPolicy & { readonly tools?: Readonly<Record<string, RepeatPolicy | false>> };
   /** The quota of the API behind the MCP server, which all consumers share. Learned from the origin's answers; more can be said here. */
   readonly originQuota?: OriginQuotaPolicy;
+  /** Puts the gate's tools (`challenge`, `verify`, `status`) at the end of the origin's own tool list, under this prefix. */
+  readonly ownTools?: { readonly prefix: string };
   /** Handshake requests a minute, and at once. Default 60 for a key, 300 for an address. */
   readonly handshake?: { readonly key?: number; readonly address?: number };
   /** When the consumer's object cannot be asked: pass at a tenth of the plan's rate, or answer 503. */

@@ -41,6 +41,8 @@ export interface Gate {
   readonly memo: RefusalMemo;
   readonly origin: OriginKnowledge;
   readonly holds: Holds;
+  /** Names of the gate's own tools that the origin was seen to use itself. */
+  readonly takenNames: Set<string>;
   /** Bounds that hold in this isolate only: for traffic that no object is asked about, and while none can be asked. */
   readonly localBuckets: BoundedCache<Bucket>;
   readonly log: (line: LogLine) => void;
@@ -63,6 +65,7 @@ export function openGate(policy: Policy): Gate {
     memo: createRefusalMemo(),
     origin: new OriginKnowledge(resolved.originQuota),
     holds: new Holds(),
+    takenNames: new Set(),
     localBuckets: new BoundedCache(MAX_LOCAL_BUCKETS),
     log,
     logOnce: createLogOnce(),

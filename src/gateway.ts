@@ -3,11 +3,10 @@
  * One direction; no step reaches back. The steps decide in their own rooms, this file puts them in order.
  */
 
-import { askForNewerRecord } from "../durable-objects/ask-consumer.ts";
 import { askForCaller } from "./passage/ask-for-caller.ts";
 import { presentedPass } from "./challenges/presented-pass.ts";
-import { chargeGuess } from "./consumers/guesses.ts";
-import { addressCaller, identify, type Stranger } from "./consumers/identify.ts";
+import { identifyOrTurnAway } from "./consumers/turn-away.ts";
+import { answerOwnTool, listOwnTools } from "./endpoints/tools.ts";
 import { type Decision, describePassage, type Pass, type Refused } from "./passage/decision.ts";
 import type { Gate, GateEnv } from "./gate.ts";
 import { holdKey } from "./passage/hold.ts";
@@ -21,7 +20,7 @@ import { hearAnswer, takeOfOrigin } from "./passage/origin-limits.ts";
 import { offersFor } from "./passage/offer.ts";
 import type { Passage } from "./passage/passage.ts";
 import { refusalAnswer } from "./refusals/answer.ts";
-import { badMessageAnswer, goneAnswer, originUnreachableAnswer, strangerAnswer } from "./refusals/gate-errors.ts";
+import { badMessageAnswer, goneAnswer, originUnreachableAnswer } from "./refusals/gate-errors.ts";
 import { refusalLine } from "./refusals/log.ts";
 import { rateLimitFields } from "./refusals/ratelimit-fields.ts";
 import { giveBack, learnOfBearer } from "./passage/settle.ts";
@@ -31,9 +30,8 @@ import { giveSlotsBack, keepWhileStreaming } from "./passage/slots.ts";
 export async function passMcp(request: Request, url: URL, env: GateEnv, ctx: ExecutionContext, gate: Gate, read?: Body): Promise<Response> {
   const accept = request.headers.get("accept");
 
-  const newerRecord = askForNewerRecord.bind(null, env.CONSUMERS);
-  const identified = await identify(request.headers, env.KEYS, newerRecord, gate, Date.now());
-  if (!identified.ok) return turnAway(identified.why, request, env, gate);
+  const identified = await identifyOrTurnAway(request, env, gate);
+  if (!identified.ok) return identified.response;
 
   const post = request.method === "POST" ? await readPost(request, read) : NO_POST;
   if (!post.ok) return badMessageAnswer(post.bad, accept);
@@ -41,6 +39,8 @@ export async function passMcp(request: Request, url: URL, env: GateEnv, ctx: Exe
   const requestId = crypto.randomUUID();
   const pass = presentedPass(request.headers, post.envelope.messages);
   const passage: Passage = { request, url, env, ctx, gate, requestId, ...post.envelope, accept, pass, body: post.body };
+  const own = answerOwnTool(passage);
+  if (own) return own;
   const asked = await askForCaller(passage, identified.caller, Date.now());
   if (asked.kind !== "pass") return turnBack(passage, asked);
   const ended = await hold(passage, asked);
@@ -50,14 +50,6 @@ export async function passMcp(request: Request, url: URL, env: GateEnv, ctx: Exe
 }
 
 const NO_POST = { ok: true, envelope: { messages: [], isBatch: false }, body: null } as const;
-
-/** Who cannot be identified is charged to its address, so that guessing keys is limited too. */
-async function turnAway(why: Stranger, request: Request, env: GateEnv, gate: Gate): Promise<Response> {
-  const address = addressCaller(request.headers, "").id;
-  gate.log({ event: "stranger", address, why });
-  const isGuess = why !== "key-required" && why !== "key-or-bearer-required" && why !== "keys-unavailable" && why !== "issuer-unavailable";
-  return strangerAnswer(why, isGuess ? await chargeGuess(env.CONSUMERS, address) : null);
-}
 
 function turnBack(passage: Passage, decision: Exclude<Decision, Pass>): Response | Promise<Response> {
   return decision.kind === "answer" ? decision.response : say(passage, decision);
@@ -111,7 +103,7 @@ async function forward(passage: Passage, pass: Pass): Promise<Response> {
   if ("refusal" in heard) return say(passage, heard);
   if (response.status === 502 || response.status === 503) giveBack(passage, pass);
   learnOfBearer(passage, pass, response.status, Date.now());
-  const answer = withLimits(heard, pass);
+  const answer = withLimits(await listOwnTools(passage, heard), pass);
   nameGateInChallenge(answer.headers, passage);
   return keepWhileStreaming(answer, pass.slots, ctx, signal);
 }

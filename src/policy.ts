@@ -5,8 +5,8 @@ import { definePolicy } from "./define-policy.ts";
 export default definePolicy({
   origin: "https://mcp.example.com/mcp",
   plans: {
-    anonymous: { rate: 10, maxWaitSeconds: 5 },
-    free: { rate: 30 },
+    anonymous: { rate: 10, maxWaitSeconds: 5, offers: { pow: true } },
+    free: { rate: 30, offers: { pow: true } },
     pro: { rate: 120 },
     enterprise: { rate: 600 },
   },

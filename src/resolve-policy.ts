@@ -31,6 +31,8 @@ export interface ResolvedPolicy {
   /** What is said of single tools, prompts and resources for every plan. */
   readonly named: NamedByKind;
   readonly originQuota: OriginQuota;
+  /** Null where the gate's tools stay at their own endpoint. */
+  readonly ownTools: { readonly prefix: string } | null;
   readonly handshakePerMinute: { readonly key: number; readonly address: number };
   readonly whenUnavailable: { readonly keys: "open" | "closed"; readonly others: "open" | "closed" };
   readonly mcpPaths: readonly string[];
@@ -69,6 +71,7 @@ export function resolvePolicy(policy: Policy): ResolvedPolicy {
     ),
     named: { tools: policy.tools, prompts: policy.prompts, resources: policy.resources },
     originQuota: resolveOriginQuota(policy.originQuota),
+    ownTools: policy.ownTools ?? null,
     handshakePerMinute: {
       key: policy.handshake?.key ?? DEFAULT_HANDSHAKE_KEY,
       address: policy.handshake?.address ?? DEFAULT_HANDSHAKE_ADDRESS,

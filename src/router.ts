@@ -3,11 +3,15 @@
 import { IttyRouter, type IRequest } from "itty-router";
 import { adminKeys } from "./admin/keys.ts";
 import type { Gate, GateEnv } from "./gate.ts";
+import { type Visit } from "./endpoints/caller.ts";
+import { limits } from "./endpoints/limits.ts";
+import { challenge, status, verify, verifyToken } from "./endpoints/own.ts";
+import { toolsServer } from "./endpoints/tools.ts";
 import { passMcp } from "./gateway.ts";
 import { lookElsewhere } from "./mcp/elsewhere.ts";
 import { passThrough } from "./origin/pass-through.ts";
 import { NOBODY } from "./refusals/answer.ts";
-import { faultAnswer, foreignAnswer, notFoundAnswer, originUnreachableAnswer } from "./refusals/gate-errors.ts";
+import { faultAnswer, foreignAnswer, methodNotAllowedAnswer, notFoundAnswer, originUnreachableAnswer } from "./refusals/gate-errors.ts";
 import { checkPage, isOwnHost, preflightAnswer, withCors, withCorsIfNone } from "./site-check.ts";
 
 type Handler = (request: Request, url: URL, env: GateEnv, ctx: ExecutionContext) => Response | Promise<Response>;
@@ -15,11 +19,22 @@ type Handler = (request: Request, url: URL, env: GateEnv, ctx: ExecutionContext)
 export function createRouter(gate: Gate): (request: Request, env: GateEnv, ctx: ExecutionContext) => Promise<Response> {
   const { policy } = gate;
   const router = IttyRouter<IRequest, [URL, GateEnv, ExecutionContext]>();
+  /** @param method the one that is taken; null leaves it to the endpoint */
+  const own = (method: string | null, endpoint: (visit: Visit) => Promise<Response>): Handler =>
+    forOwnPages(gate, (request, url, env, ctx) =>
+      method === null || request.method === method ? endpoint({ request, url, env, ctx, gate }) : methodNotAllowedAnswer(method),
+    );
   router
     .get(`${policy.prefix}/health`, () => Response.json({ status: "ok" }, { headers: { "Cache-Control": "no-store" } }))
     .all(`${policy.prefix}/admin/keys/:id?`, (request, url, env, ctx) =>
       forOwnPages(gate, () => adminKeys(request, request.params["id"], env, gate))(request, url, env, ctx),
     )
+    .all(`${policy.prefix}/limits`, own("GET", limits))
+    .all(`${policy.prefix}/status`, own("GET", status))
+    .all(`${policy.prefix}/challenge`, own("POST", challenge))
+    .all(`${policy.prefix}/verify`, own("POST", verify))
+    .all(`${policy.prefix}/token/verify`, own("POST", verifyToken))
+    .all(`${policy.prefix}/mcp`, own(null, toolsServer))
     .all(`${policy.prefix}/*`, (_request, url) => notFoundAnswer(url.pathname));
   const mcp = forOwnPages(gate, (request, url, env, ctx) => passMcp(request, url, env, ctx, gate));
   for (const path of policy.mcpPaths) router.all(path, mcp);

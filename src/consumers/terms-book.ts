@@ -38,13 +38,22 @@ export class TermsBook {
 
   /** @returns null when the caller's record names a plan that the policy does not have */
   async for(caller: Caller, kv: KVNamespace, now: number): Promise<Terms | null> {
-    let inForce = this.#plans.get(caller.plan);
-    if (!inForce || now - inForce.checkedAt >= OVERRIDE_REMEMBERED_MS || now < inForce.checkedAt) {
-      const read = await this.#readPlan(caller.plan, inForce, kv, now);
-      if (!read) return null;
-      inForce = read;
-    }
-    return this.#policy.limitsFor && caller.kind !== "addr" ? this.#compute(caller, inForce, now) : this.#termsFor(caller, inForce);
+    const inForce = await this.#inForce(caller.plan, kv, now);
+    if (!inForce) return null;
+    const isComputed = this.#policy.limitsFor && caller.kind !== "addr";
+    return isComputed ? this.#compute(caller, inForce, now) : this.#termsFor(caller.plan, caller.kind, inForce);
+  }
+
+  /** A plan as it is in force for whoever is on it, before anything is computed for a consumer. Null when there is no such plan. */
+  async ofPlan(name: string, kv: KVNamespace, now: number): Promise<{ readonly plan: Plan; readonly terms: Terms } | null> {
+    const inForce = await this.#inForce(name, kv, now);
+    return inForce && { plan: inForce.plan, terms: this.#termsFor(name, name === this.#policy.addressPlan ? "addr" : "key", inForce) };
+  }
+
+  async #inForce(name: string, kv: KVNamespace, now: number): Promise<PlanInForce | null> {
+    const inForce = this.#plans.get(name);
+    if (inForce && now - inForce.checkedAt < OVERRIDE_REMEMBERED_MS && now >= inForce.checkedAt) return inForce;
+    return this.#readPlan(name, inForce, kv, now);
   }
 
   async #readPlan(name: string, known: PlanInForce | undefined, kv: KVNamespace, now: number) {
@@ -69,11 +78,11 @@ export class TermsBook {
     }
   }
 
-  #termsFor(caller: Caller, { plan, byKind }: PlanInForce): Terms {
-    let terms = byKind.get(caller.kind);
+  #termsFor(name: string, kind: Caller["kind"], { plan, byKind }: PlanInForce): Terms {
+    let terms = byKind.get(kind);
     if (!terms) {
-      terms = termsOf(this.#policy, caller.plan, plan, caller.kind === "addr" ? "address" : "key");
-      byKind.set(caller.kind, terms);
+      terms = termsOf(this.#policy, name, plan, kind === "addr" ? "address" : "key");
+      byKind.set(kind, terms);
     }
     return terms;
   }
@@ -89,7 +98,8 @@ export class TermsBook {
       this.#log({ event: "policy-error", where: "limitsFor", consumer: caller.id, problem: String(error) });
     }
     const plan = computed === undefined ? inForce.plan : this.#merge(inForce.plan, computed, `limitsFor(${caller.id})`);
-    const terms = plan === inForce.plan ? this.#termsFor(caller, inForce) : termsOf(this.#policy, caller.plan, plan, "key");
+    const terms =
+      plan === inForce.plan ? this.#termsFor(caller.plan, caller.kind, inForce) : termsOf(this.#policy, caller.plan, plan, "key");
     this.#computed.set(key, { base: inForce, terms }, now + COMPUTED_REMEMBERED_MS);
     return terms;
   }

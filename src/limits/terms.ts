@@ -12,8 +12,6 @@ import { quotaLimits, rateLimit } from "./plan-limits.ts";
 export const DEFAULT_MAX_WAIT_SECONDS = 10;
 const DEFAULT_STREAMS = 16;
 const DEFAULT_WEIGHT = 1;
-const DEFAULT_POW_CALLS = 10;
-const DEFAULT_POW_SECONDS = 300;
 
 /** The handshake lane's own bucket: a minute's worth at once, and as much a minute. */
 export interface HandshakeTerms {
@@ -92,11 +90,16 @@ export function resolveTerms(name: string, plan: Plan, handshake: HandshakeTerms
   return terms;
 }
 
+/** What a proof buys where nothing else is said. */
+export const DEFAULT_POW: PowOffer = { ...DEFAULT_BOUNDS, calls: 10, lifeMs: 300_000 };
+
 function resolvePow(offer: NonNullable<Plan["offers"]>["pow"]): PowOffer | null {
   if (offer === undefined || offer === false) return null;
-  const { difficulty, maxDifficulty, calls = DEFAULT_POW_CALLS, seconds = DEFAULT_POW_SECONDS } = offer === true ? {} : offer;
-  const base = difficulty ?? Math.min(DEFAULT_BOUNDS.base, maxDifficulty ?? DEFAULT_BOUNDS.base);
-  return { base, max: maxDifficulty ?? Math.max(DEFAULT_BOUNDS.max, base), calls, lifeMs: seconds * 1_000 };
+  if (offer === true) return DEFAULT_POW;
+  const { difficulty, maxDifficulty, calls = DEFAULT_POW.calls, seconds } = offer;
+  const base = difficulty ?? Math.min(DEFAULT_POW.base, maxDifficulty ?? DEFAULT_POW.base);
+  const max = maxDifficulty ?? Math.max(DEFAULT_POW.max, base);
+  return { base, max, calls, lifeMs: seconds === undefined ? DEFAULT_POW.lifeMs : seconds * 1_000 };
 }
 
 export function limitSet(limits: readonly Limit[]): LimitSet {

@@ -58,6 +58,31 @@ export function goneAnswer(asked: Asked): Response {
   return problemAnswer(CLIENT_CLOSED_REQUEST, detail, plainProblem(CLIENT_CLOSED_REQUEST, "Cancelled", detail), {}, asked);
 }
 
+/** The caller's object cannot be asked: nothing is known to have happened. */
+export function unavailableAnswer(): Response {
+  const detail = "Your account cannot be reached at the moment. Try again in a few seconds.";
+  const headers = { "Retry-After": String(UNAVAILABLE_RETRY_S) };
+  return problemAnswer(503, detail, plainProblem(503, "Account cannot be reached", detail, EDGE_CAPACITY), headers, NOBODY);
+}
+
+export function tooManyRequestsAnswer(retryAfterMs: number): Response {
+  const detail = `Too many requests to the gate itself: wait ${duration(retryAfterMs)}.`;
+  const headers = { "Retry-After": String(Math.ceil(retryAfterMs / 1_000)) };
+  return problemAnswer(
+    429,
+    detail,
+    plainProblem(429, "Too many requests", detail, { retryAfterMs: Math.ceil(retryAfterMs) }),
+    headers,
+    NOBODY,
+  );
+}
+
+/** @param allowed methods, as in `Allow` */
+export function methodNotAllowedAnswer(allowed: string): Response {
+  const detail = `This endpoint takes ${allowed}.`;
+  return problemAnswer(405, detail, plainProblem(405, "Method not allowed", detail), { Allow: allowed }, NOBODY);
+}
+
 export function notFoundAnswer(path: string): Response {
   const detail = `The gate has no endpoint ${path}.`;
   return problemAnswer(404, detail, plainProblem(404, "No such endpoint", detail), {}, NOBODY);

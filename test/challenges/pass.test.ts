@@ -46,7 +46,7 @@ describe("a pass", () => {
   test("is a JSON Web Token behind its prefix, signed as documented", async () => {
     expect(await readPass(forged(HEADER, CLAIMS), await keysOf(SECRET), NOW)).toEqual({
       ok: true,
-      pass: { consumer: "key:acme", creditId: "credit", calls: 10, expiresAt: NOW + 300_000 },
+      pass: { consumer: "key:acme", plan: "free", creditId: "credit", calls: 10, expiresAt: NOW + 300_000 },
     });
   });
 

@@ -38,7 +38,11 @@ export async function runGate(
     script: scripts.gate,
     compatibilityDate: COMPATIBILITY_DATE,
     compatibilityFlags: COMPATIBILITY_FLAGS,
-    bindings: { ADMIN_TOKEN: secrets.adminToken, ORIGIN_SIGNING_SECRET: secrets.originSigningSecret },
+    bindings: {
+      ADMIN_TOKEN: secrets.adminToken,
+      ORIGIN_SIGNING_SECRET: secrets.originSigningSecret,
+      CHALLENGE_SECRET: secrets.challengeSecret,
+    },
     kvNamespaces: { KEYS: KV_ID },
     durableObjects: {
       CONSUMERS: { className: "Consumer", useSQLite: true, unsafeUniqueKey: CONSUMERS_UNIQUE_KEY },

@@ -14,6 +14,7 @@ const HEALTH_WITHIN_MS = 2_000;
 export interface Secrets {
   readonly adminToken: string;
   readonly originSigningSecret: string;
+  readonly challengeSecret: string;
   /** One for each plan, the same on each start. */
   readonly demoKeys: Readonly<Record<string, string>>;
 }
@@ -48,6 +49,7 @@ export class LocalState {
     const secrets = {
       adminToken: known?.adminToken ?? randomBytes(SECRET_BYTES).toString("base64url"),
       originSigningSecret: known?.originSigningSecret ?? randomBytes(SECRET_BYTES).toString("base64url"),
+      challengeSecret: known?.challengeSecret ?? randomBytes(SECRET_BYTES).toString("base64url"),
       demoKeys,
     };
     this.#writePrivate("secrets.json", secrets);
