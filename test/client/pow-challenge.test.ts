@@ -1,8 +1,12 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { readPowChallenge, readPowChallenges, readPowHeader } from "../../src/client/pow-challenge.ts";
 
 const GOOD = { type: "pow", algorithm: "SHA-256", id: "i", salt: "s", difficulty: 18, signature: "g" } as const;
+
+function quote(text: string): string {
+  return `"${text.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
+}
 
 describe("a challenge", () => {
   it("is taken as it is sent, and what is not part of it is left", () => {
@@ -48,7 +52,6 @@ describe("a challenge in WWW-Authenticate", () => {
 
   it("is read through the quoting of its values", () => {
     const values = fc.string({ minLength: 1, unit: "grapheme-ascii" });
-    const quote = (text: string): string => `"${text.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
     fc.assert(
       fc.property(values, values, values, (id, salt, signature) => {
         const text = `Basic realm="a", PowChallenge id=${quote(id)}, difficulty=3 , salt=${quote(salt)},signature=${quote(signature)}`;
@@ -63,7 +66,7 @@ describe("a challenge in WWW-Authenticate", () => {
     "PowChallenge",
     'PowChallenge id="i"',
     'XPowChallenge id="i", salt="s", difficulty=1, signature="g"',
-    `${header}`.replace("18", '"x"'),
+    header.replace("18", '"x"'),
   ])("is not seen in %j", (text) => {
     expect(readPowHeader(text)).toBeNull();
   });

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MAX_TRIES, searchNonces } from "../../src/client/solve/search.ts";
 import { zeroBits } from "../support/challenge-gate.ts";
