@@ -1,6 +1,6 @@
 /** The official clients with the agent's fetch, and hosts with the agent's commands, in front of a gate that refuses. */
 
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createTurnpikeFetch, type Progress, TurnpikeError } from "../../src/client/index.ts";
 import { DIALECTS, withAgent } from "../support/agents.ts";
 import { type ChallengeGate, type ChallengeGateOptions, startChallengeGate } from "../support/challenge-gate.ts";

@@ -18,12 +18,13 @@ export async function startCountingServer(): Promise<CountingServer> {
       runs.set(text, (runs.get(text) ?? 0) + 1);
       return { content: [{ type: "text", text: `${text} has run ${runs.get(text)} times` }] };
     });
-    mcp.registerTool("steps", { inputSchema: z.object({ stepMs: z.number() }) }, async ({ stepMs }, { mcpReq }) => {
+    mcp.registerTool("steps", { inputSchema: z.object({ stepMs: z.number() }) }, async ({ stepMs }, context) => {
+      const { _meta, notify } = context.mcpReq;
       for (let step = 1; step <= 3; step++) {
         await new Promise((resolve) => setTimeout(resolve, stepMs));
-        const progressToken = mcpReq._meta?.progressToken;
+        const progressToken = _meta?.progressToken;
         if (progressToken === undefined) continue;
-        await mcpReq.notify({ method: "notifications/progress", params: { progressToken, progress: step, total: 3 } });
+        await notify({ method: "notifications/progress", params: { progressToken, progress: step, total: 3 } });
       }
       // SDK clients drop the progress that arrives in one piece with the answer.
       await new Promise((resolve) => setTimeout(resolve, stepMs));

@@ -15,6 +15,8 @@ import { REPO } from "./command.ts";
 export interface HostOptions {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** The script of the command: that of the checkout when left out. */
+  readonly command?: string;
 }
 
 export interface ToolResult {
@@ -37,12 +39,17 @@ export interface StdioHost {
   close(): Promise<void>;
 }
 
+const MAIN = join(REPO, "src/cli/main.ts");
 const CLIENT_INFO = { name: "turnpike-test-host", version: "1.0.0" };
 
-export async function startHost(dialect: Dialect, url: string, { args = [], env = {} }: HostOptions = {}): Promise<StdioHost> {
+export async function startHost(
+  dialect: Dialect,
+  url: string,
+  { args = [], env = {}, command: script = MAIN }: HostOptions = {},
+): Promise<StdioHost> {
   const command = {
     command: process.execPath,
-    args: [join(REPO, "src/cli/main.ts"), "connect", url, ...args],
+    args: [script, "connect", url, ...args],
     env: { PATH: process.env["PATH"] ?? "", ...env },
     stderr: "pipe" as const,
   };
