@@ -20,6 +20,21 @@ describe("searchNonces", () => {
     );
   });
 
+  it("does so for salts of every length, around the ends of blocks and words", () => {
+    for (let length = 0; length <= 130; length++) {
+      const salt = "x".repeat(length);
+      expect(zeroBits(salt + searchNonces(salt, 8, 0, 1e6).nonce), `${length} characters`).toBeGreaterThanOrEqual(8);
+    }
+  });
+
+  it("does so where the counter carries into its higher characters", () => {
+    for (const carry of [64, 4_096, 64 ** 3, 64 ** 4]) {
+      const { nonce, tries } = searchNonces("carry", 10, carry - 1, 1e6);
+      expect(tries).toBeGreaterThan(1);
+      expect(zeroBits(`carry${nonce}`)).toBeGreaterThanOrEqual(10);
+    }
+  });
+
   it("finds the same nonce however the tries are dealt out, and says how many it took", () => {
     fc.assert(
       fc.property(salts, fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1 }), (salt, lengths) => {
