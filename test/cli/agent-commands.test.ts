@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Readable } from "node:stream";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { withAgent } from "../support/agents.ts";
 import { type ChallengeGate, startChallengeGate, zeroBits } from "../support/challenge-gate.ts";
 import { freePort, REPO, run, scratch, turnpike } from "../support/command.ts";
 import { type CountingServer, startCountingServer } from "../support/counting-server.ts";
 import { errorIn, postMessage, send, toolCall } from "../support/http.ts";
+import { startOrigin } from "../support/origin.ts";
 
 let server: CountingServer;
 let gate: ChallengeGate;
@@ -18,6 +20,15 @@ afterAll(async () => {
   await gate.stop();
   await server.stop();
 });
+
+/** Commands start slowly on a busy machine. */
+const ENOUGH = { timeout: 15_000 };
+
+function collect(stream: Readable): () => string {
+  let text = "";
+  stream.on("data", (chunk: Buffer) => (text += chunk.toString()));
+  return () => text;
+}
 
 const children: ChildProcess[] = [];
 afterAll(() => {
@@ -173,6 +184,28 @@ describe("turnpike connect", () => {
       id: 5,
       error: { code: -32_000, message: expect.stringContaining("ECONNREFUSED") as string },
     });
+  });
+
+  it("never sends a call that was cancelled while it waited, also to servers without sessions", async () => {
+    const origin = await startOrigin();
+    const slow = await startChallengeGate({ origin: origin.url, burst: 1, perMinute: 60 });
+    const bridge = spawn(process.execPath, [join(REPO, "src/cli/main.ts"), "connect", slow.url]);
+    children.push(bridge);
+    const lines = collect(bridge.stdout);
+    const said = collect(bridge.stderr);
+    const write = (message: unknown): void => void bridge.stdin.write(`${JSON.stringify(message)}\n`);
+    write(toolCall("first", {}, 1));
+    await vi.waitFor(() => expect(lines()).toContain('"id":1'), ENOUGH);
+    write(toolCall("second", {}, 2));
+    await vi.waitFor(() => expect(said()).toContain("tools/call second: over the limit: waiting"), ENOUGH);
+    write({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 2 } });
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(slow.calls).toHaveLength(2);
+    expect(origin.seen).toHaveLength(1);
+    expect(lines()).not.toContain('"id":2');
+    bridge.stdin.end();
+    await slow.stop();
+    await origin.stop();
   });
 
   it("turns down what is no URL, no header and no number", async () => {
