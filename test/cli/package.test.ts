@@ -156,6 +156,16 @@ describe("the package, packed and installed in an empty folder", () => {
     expect(JSON.parse(ended.stdout)).toEqual({ solved: { ok: false, why: "aborted" }, answers: true, fetch: "function" });
   });
 
+  test("is used as docs/agents.md shows", async () => {
+    const dir = await installPacked(["@modelcontextprotocol/client", "@types/node", "typescript"]);
+    const [, example = ""] = /```ts\n([\s\S]*?)```/.exec(readFileSync(join(REPO, "docs/agents.md"), "utf8"))!;
+    writeFileSync(join(dir, "example.ts"), `${example}\nawait transport.start();`);
+    const options = ["--strict", "--noEmit", "--skipLibCheck", "--target", "es2023", "--module", "nodenext", "--types", "node"];
+    const compiled = await run(process.execPath, [join(REPO, "node_modules/typescript/bin/tsc"), ...options, "example.ts"], { cwd: dir });
+    expect(compiled.stdout).toBe("");
+    expect(compiled.code).toBe(0);
+  });
+
   test("has types for agents that know neither Workers nor Node, and fit the SDKs", async () => {
     const dir = await installPacked(["@modelcontextprotocol/sdk", "@modelcontextprotocol/client", "typescript"]);
     writeFileSync(
