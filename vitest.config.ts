@@ -13,7 +13,7 @@ export default defineConfig({
           name: "pure",
           environment: "node",
           testTimeout: 30_000,
-          include: ["test/{limits,mcp,consumers,refusals,origin,challenges,tools}/**/*.test.ts"],
+          include: ["test/{limits,mcp,consumers,refusals,origin,challenges,tools,client}/**/*.test.ts"],
         },
       },
       {

@@ -3,15 +3,20 @@
 
 import { Command, InvalidArgumentError } from "commander";
 import { CHECK_HELP, checkCommand } from "./check.ts";
+import { connectCommand } from "./connect.ts";
 import { createKeyCommand, disableKeyCommand, enableKeyCommand, listKeysCommand, setPlanCommand } from "./keys.ts";
 import { CliError, packageVersion } from "./package.ts";
+import { proxyCommand } from "./proxy.ts";
+import { solveCommand } from "./solve.ts";
 import { startCommand } from "./start.ts";
+import { statusCommand } from "./status.ts";
 
 const DEFAULT_PORT = 8787;
+const DEFAULT_PROXY_PORT = 8788;
 const DEFAULT_STATE = ".turnpike";
 
 const program = new Command("turnpike")
-  .description("The gate in front of an MCP server: plans, limits and refusals that agents can act on.")
+  .description("The gate in front of an MCP server: plans, limits and refusals that agents can act on; and the agent's way through it.")
   .version(packageVersion())
   .showHelpAfterError()
   .configureHelp({ showGlobalOptions: true });
@@ -72,6 +77,46 @@ for (const command of [
     .option("--json", "print JSON");
 }
 
+const connect = program
+  .command("connect")
+  .description(
+    "Reach an MCP server behind a gate from a host that starts its servers as commands: a bridge on stdio that waits, or works, where the gate asks for it.",
+  )
+  .argument("<url>", "the MCP endpoint, such as https://mcp.example.com/mcp", httpUrl)
+  .action(connectCommand);
+const proxy = program
+  .command("proxy")
+  .description(
+    "The same for clients that only take a URL: an HTTP server on 127.0.0.1. Whoever uses this machine can call through it with your key.",
+  )
+  .argument("<url>", "the MCP endpoint", httpUrl)
+  .option("--port <n>", "the port to listen on at 127.0.0.1; 0 for any that is free", portNumber, DEFAULT_PROXY_PORT)
+  .action(proxyCommand);
+const solve = program
+  .command("solve")
+  .description("Solve one proof of work: reads a challenge, or the body of a 402, and prints what the gate wants to see.")
+  .option("--challenge <file>", "the file to read (default: stdin)")
+  .option("--verify", "send the solution to the gate, and print its answer")
+  .action(solveCommand);
+const status = program
+  .command("status")
+  .description("What a gate says of its caller: the plan, what remains of it, prepaid calls.")
+  .argument("<url>", "the gate, or an MCP endpoint behind it", httpUrl)
+  .option("--json", "print the gate's answer as it is")
+  .action(statusCommand);
+
+for (const command of [connect, proxy, solve, status]) {
+  command
+    .option("--key <key>", "an API key, sent as X-API-Key. Others on this machine can see it there: better set TURNPIKE_KEY")
+    .option("--header <line>", 'a header to send as well, such as "Authorization: Bearer …"; may be given several times', headerLine);
+}
+for (const command of [connect, proxy]) {
+  command.option("--max-wait <seconds>", "how long the limits may make one call wait, all in all (default: 45)", positiveNumber);
+}
+for (const command of [connect, proxy, solve]) {
+  command.option("--max-difficulty <bits>", "proofs of work that are harder are not begun (default: 22)", wholeNumber);
+}
+
 try {
   await program.parseAsync();
 } catch (error) {
@@ -90,6 +135,26 @@ function portNumber(text: string): number {
   const port = Number(text);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
   throw new InvalidArgumentError("It must be a port from 0 to 65535.");
+}
+
+function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value) && value >= 0) return value;
+  throw new InvalidArgumentError("It must be a number from 0.");
+}
+
+function wholeNumber(text: string): number {
+  const value = positiveNumber(text);
+  if (Number.isInteger(value)) return value;
+  throw new InvalidArgumentError("It must be a whole number from 0.");
+}
+
+type HeaderLine = readonly [name: string, value: string];
+
+function headerLine(text: string, before: readonly HeaderLine[] = []): readonly HeaderLine[] {
+  const [, name, value] = /^([!#$%&'*+.^`|~\w-]+):\s*([\x20-\x7e\t]*)$/.exec(text) ?? [];
+  if (name !== undefined && value !== undefined) return [...before, [name, value]];
+  throw new InvalidArgumentError('It must be a header line such as "Name: value".');
 }
 
 function keyId(text: string): string {

@@ -1,7 +1,10 @@
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { startChallengeGate } from "../support/challenge-gate.ts";
 import { REPO, run, scratch } from "../support/command.ts";
+import { startCountingServer } from "../support/counting-server.ts";
+import { startHost } from "../support/stdio-host.ts";
 
 interface Manifest {
   readonly dependencies: Readonly<Record<string, string>>;
@@ -25,6 +28,15 @@ async function installPacked(alsoLinked: readonly string[] = []): Promise<string
   }
   writeFileSync(join(dir, "package.json"), '{"type":"module"}');
   return dir;
+}
+
+/** What a folder takes, or what the package takes that it links to. */
+function bytesIn(path: string): number {
+  if (!lstatSync(`${path}/.`).isDirectory()) return lstatSync(path).size;
+  return readdirSync(path, { withFileTypes: true }).reduce((sum, entry) => {
+    const inner = join(path, entry.name);
+    return sum + (entry.isDirectory() ? bytesIn(inner) : lstatSync(inner).size);
+  }, 0);
 }
 
 let tarball = "";
@@ -103,9 +115,87 @@ describe("the package, packed and installed in an empty folder", () => {
     expect(compiled.code).toBe(0);
   });
 
+  test("takes an agent's host through a gate: connect needs nothing but what the package brings", async () => {
+    const dir = await installPacked();
+    const command = join(dir, "node_modules/mcp-turnpike/dist/src/cli/main.js");
+    const server = await startCountingServer();
+    const gate = await startChallengeGate({ origin: server.url, burst: 1, perMinute: 1, difficulty: 16 });
+    const host = await startHost("client-2-auto", gate.url, { command, env: { TURNPIKE_KEY: "tp_packed" } });
+    try {
+      for (const text of ["packed 1", "packed 2", "packed 3"]) expect((await host.call("count", { text })).isError).not.toBe(true);
+      expect(gate.solved).toHaveLength(1);
+      expect(gate.offences).toEqual([]);
+    } finally {
+      await host.close();
+      await gate.stop();
+      await server.stop();
+    }
+  });
+
+  test("brings the agent's side as a library that uses all cores, and nothing of the gate", async () => {
+    const dir = await installPacked();
+    // What it could need beside itself is not there.
+    cpSync(join(dir, "node_modules/mcp-turnpike/dist/src/client"), join(dir, "alone"), { recursive: true });
+    writeFileSync(
+      join(dir, "solve.js"),
+      `import threads from "node:worker_threads";
+       import { solvePow } from "mcp-turnpike/client";
+       import { createTurnpikeFetch } from "./alone/index.js";
+       let answers = 0;
+       threads.Worker = class extends threads.Worker {
+         constructor(...args) { super(...args); this.on("message", () => { if (++answers === 10) aborter.abort(); }); }
+       };
+       const challenge = { type: "pow", algorithm: "SHA-256", id: "i", salt: "s", difficulty: 32, signature: "g" };
+       const aborter = new AbortController();
+       const solved = await solvePow(challenge, { maxDifficulty: 32, signal: aborter.signal });
+       console.log(JSON.stringify({ solved, answers: answers >= 10, fetch: typeof createTurnpikeFetch() }));`,
+    );
+    const ended = await run(process.execPath, ["solve.js"], { cwd: dir });
+    expect(ended.stderr).toBe("");
+    expect(ended.code).toBe(0);
+    expect(JSON.parse(ended.stdout)).toEqual({ solved: { ok: false, why: "aborted" }, answers: true, fetch: "function" });
+  });
+
+  test("is used as docs/agents.md shows", async () => {
+    const dir = await installPacked(["@modelcontextprotocol/client", "@types/node", "typescript"]);
+    const [, example = ""] = /```ts\n([\s\S]*?)```/.exec(readFileSync(join(REPO, "docs/agents.md"), "utf8"))!;
+    writeFileSync(join(dir, "example.ts"), `${example}\nawait transport.start();`);
+    const options = ["--strict", "--noEmit", "--skipLibCheck", "--target", "es2023", "--module", "nodenext", "--types", "node"];
+    const compiled = await run(process.execPath, [join(REPO, "node_modules/typescript/bin/tsc"), ...options, "example.ts"], { cwd: dir });
+    expect(compiled.stdout).toBe("");
+    expect(compiled.code).toBe(0);
+  });
+
+  test("has types for agents that know neither Workers nor Node, and fit the SDKs", async () => {
+    const dir = await installPacked(["@modelcontextprotocol/sdk", "@modelcontextprotocol/client", "typescript"]);
+    writeFileSync(
+      join(dir, "agent.ts"),
+      `import { StreamableHTTPClientTransport as Transport2 } from "@modelcontextprotocol/client";
+       import { StreamableHTTPClientTransport as Transport1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+       import { createTurnpikeFetch, type Progress, TurnpikeError } from "mcp-turnpike/client";
+       const onProgress = (progress: Progress): void => console.log(progress.kind);
+       const fetch = createTurnpikeFetch({ maxWait: 30_000, onProgress });
+       new Transport1(new URL("https://mcp.example.com/mcp"), { fetch });
+       new Transport2(new URL("https://mcp.example.com/mcp"), { fetch });
+       export const plan = (error: unknown) => (error instanceof TurnpikeError ? error.data["plan"] : null);
+       // @ts-expect-error the names of the options are known
+       createTurnpikeFetch({ maxwait: 1 });`,
+    );
+    const options = ["--strict", "--noEmit", "--skipLibCheck", "--target", "es2023", "--lib", "es2023,dom", "--module", "nodenext"];
+    const compiled = await run(process.execPath, [join(REPO, "node_modules/typescript/bin/tsc"), ...options, "agent.ts"], { cwd: dir });
+    expect(compiled.stdout).toBe("");
+    expect(compiled.code).toBe(0);
+  });
+
+  test("is small: with all that it depends on, less than 10 MB", async () => {
+    const dir = await installPacked();
+    const bytes = readdirSync(join(dir, "node_modules")).reduce((sum, name) => sum + bytesIn(join(dir, "node_modules", name)), 0);
+    expect(bytes).toBeLessThan(10_000_000);
+  });
+
   test("does not depend on what only development needs", () => {
     const manifest = JSON.parse(readFileSync(join(REPO, "package.json"), "utf8")) as Manifest;
-    for (const name of ["wrangler", "miniflare", "esbuild", "workerd", "@modelcontextprotocol/sdk"]) {
+    for (const name of ["wrangler", "miniflare", "esbuild", "workerd", "@modelcontextprotocol/sdk", "@modelcontextprotocol/client"]) {
       expect(manifest.dependencies).not.toHaveProperty(name);
     }
   });

@@ -1,0 +1,27 @@
+/** What is being done to get a call through, in words: for the person who reads stderr, and for the host's progress display. */
+
+import type { Progress } from "../../client/index.ts";
+
+export function wordProgress(progress: Progress): string {
+  switch (progress.kind) {
+    case "waiting":
+      return `over the limit: waiting ${seconds(progress.waitMs)}`;
+    case "solving": {
+      const { difficulty, hashesPerSecond, expectedMs, likelyWithinMs } = progress;
+      const what = `over the limit: solving a proof of work of ${difficulty} bits`;
+      if (hashesPerSecond === null || expectedMs === null || likelyWithinMs === null) return what;
+      const speed = `${(hashesPerSecond / 1e6).toFixed(1)} million tries a second`;
+      return `${what}, ${speed}; from here ${seconds(expectedMs)} on average, nine times in ten less than ${seconds(likelyWithinMs)}`;
+    }
+    case "solved": {
+      const calls = progress.calls === 1 ? "1 call" : `${progress.calls} calls`;
+      return `solved in ${seconds(progress.elapsedMs)} (${progress.tries.toLocaleString("en")} tries), good for ${calls}`;
+    }
+    case "resending":
+      return "sending the call again";
+  }
+}
+
+function seconds(ms: number): string {
+  return ms < 9_950 ? `${(ms / 1_000).toFixed(1)} s` : `${Math.ceil(ms / 1_000)} s`;
+}

@@ -1,0 +1,25 @@
+/** What a call ends with when this client could not get it past the gate. */
+
+import type { Refusal } from "./refusal.ts";
+
+/**
+ * Thrown in place of the gate's last refusal. Both MCP SDKs hand an error of `fetch` on as it is, while of a response they
+ * make the text of its whole body: thrown, `message` is all that a person or a model needs to read, and nothing else.
+ */
+export class TurnpikeError extends Error {
+  override readonly name = "TurnpikeError";
+  /** HTTP status of the refusal: 402, 429 or 503. Also its JSON-RPC error code. */
+  readonly code: number;
+  /** The gate's Problem Details (RFC 9457): `cause`, `plan`, `retryAfterMs`, `challenges` and more. */
+  readonly data: Readonly<Record<string, unknown>>;
+  /** What this client did, and why it went no further. */
+  readonly reason: string;
+
+  /** @param reason a sentence */
+  constructor(refusal: Refusal, reason: string) {
+    super(`${refusal.message || `The gate refused this call with status ${refusal.status}.`} ${reason}`);
+    this.code = refusal.status;
+    this.data = refusal.problem ?? {};
+    this.reason = reason;
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * A stand-in for the gate, for tests of the agent's side: a small real HTTP server on 127.0.0.1 that speaks the gate's wire
+ * formats in front of an MCP server. It counts with a token bucket for each key, offers signed proofs of work, verifies what
+ * comes back, and notes whatever a well-behaved agent would not send. A test that wants the gate itself starts that
+ * instead, with a policy of the same numbers, and leaves out what only a stand-in can tell.
+ */
+
+import { createHash, createHmac, randomBytes } from "node:crypto";
+import { type FetchServer, serveFetch } from "./serve-fetch.ts";
+
+export interface ChallengeGateOptions {
+  /** The MCP server behind it. */
+  readonly origin: string;
+  readonly burst: number;
+  readonly perMinute: number;
+  /** Calls are held so long for a token, unless they ask not to be. */
+  readonly holdMs?: number;
+  /** Zero bits of the proofs that refusals offer; none are offered when it is left out. */
+  readonly difficulty?: number;
+  /** The form of refusals. `headers`: the challenge only in `WWW-Authenticate`, and a body that nobody can read. */
+  readonly form?: "error" | "result" | "problem" | "headers";
+  readonly cause?: "rate" | "repeat";
+  /** Another place to post solutions to. */
+  readonly verify?: string;
+  readonly callsPerProof?: number;
+}
+
+export interface SeenCall {
+  readonly body: string;
+  readonly headers: Headers;
+  readonly at: number;
+  readonly verdict: "forwarded" | "refused";
+}
+
+export interface ChallengeGate extends FetchServer {
+  /** Metered calls, in the order they came. */
+  readonly calls: readonly SeenCall[];
+  /** Solutions that were taken. */
+  readonly solved: readonly { readonly nonce: string; readonly difficulty: number }[];
+  /** What a well-behaved agent would not have sent. */
+  readonly offences: readonly string[];
+}
+
+const METERED = /^(tools\/call|resources\/read|prompts\/get)$/;
+const SECRET = randomBytes(32);
+const CHALLENGE_LIFE_MS = 300_000;
+const CALLS_PER_PROOF = 10;
+
+interface Account {
+  fullAt: number;
+  credits: number;
+}
+
+interface Message {
+  readonly id?: number | string;
+  readonly method?: string;
+}
+
+export async function startChallengeGate(options: ChallengeGateOptions): Promise<ChallengeGate> {
+  const { burst, perMinute, holdMs = 0, difficulty, form = "error", cause = "rate", callsPerProof = CALLS_PER_PROOF } = options;
+  const msPerToken = 60_000 / perMinute;
+  const accounts = new Map<string, Account>();
+  const spent = new Set<string>();
+  const tokens = new Set<string>();
+  const calls: SeenCall[] = [];
+  const solved: { nonce: string; difficulty: number }[] = [];
+  const offences: string[] = [];
+  /** When a refused body may come again. */
+  const toldTimes = new Map<string, number>();
+
+  const accountOf = (consumer: string): Account => {
+    const account = accounts.get(consumer) ?? { fullAt: 0, credits: 0 };
+    accounts.set(consumer, account);
+    return account;
+  };
+
+  /** @returns how long until there are so many tokens; 0 when they are taken now */
+  const take = (account: Account, count: number, now: number): number => {
+    const from = Math.max(now, account.fullAt);
+    const missingMs = from + count * msPerToken - (now + burst * msPerToken);
+    if (missingMs <= 0) {
+      account.fullAt = from + count * msPerToken;
+      return 0;
+    }
+    if (account.credits < count) return missingMs;
+    account.credits -= count;
+    return 0;
+  };
+
+  const challengeFor = (consumer: string, base: string, bits: number) => {
+    const expiresAt = Date.now() + CHALLENGE_LIFE_MS;
+    const id = `${bits}.${expiresAt}.${randomBytes(12).toString("base64url")}`;
+    const salt = randomBytes(16).toString("base64url");
+    return {
+      type: "pow",
+      algorithm: "SHA-256",
+      id,
+      salt,
+      difficulty: bits,
+      expiresAt: new Date(expiresAt).toISOString(),
+      signature: sign(id, salt, consumer),
+      verify: options.verify ?? new URL("/turnpike/verify", base).href,
+    } as const;
+  };
+
+  const verify = async (request: Request): Promise<Response> => {
+    const text = await request.text();
+    const { id, salt, nonce, signature, ...more } = JSON.parse(text) as Record<string, string>;
+    const [bits = "", expiresAt = ""] = (id ?? "").split(".");
+    if (Object.keys(more).length > 0) offences.push(`a solution with ${Object.keys(more).join()}`);
+    for (const name of ["prefer", "mcp-session-id", "mcp-protocol-version", "mcp-method"])
+      if (request.headers.has(name)) offences.push(`a solution with the header ${name}`);
+    if (signature !== sign(id!, salt!, consumerOf(request))) return problem(403, "This challenge was not issued to you.");
+    if (!/^[\x20-\x7e]{1,64}$/.test(nonce ?? "")) return problem(400, "This is no nonce.");
+    if (zeroBits(salt! + nonce!) < Number(bits) || Number(expiresAt) < Date.now() || spent.has(id!)) {
+      offences.push("a solution that is wrong, late or spent");
+      return problem(400, "This solution is wrong, late or spent.");
+    }
+    spent.add(id!);
+    solved.push({ nonce: nonce!, difficulty: Number(bits) });
+    accountOf(consumerOf(request)).credits += callsPerProof;
+    const token = `tpass_${randomBytes(24).toString("base64url")}`;
+    tokens.add(token);
+    return Response.json({ token, calls: callsPerProof, expiresAt: new Date(Date.now() + CHALLENGE_LIFE_MS).toISOString() });
+  };
+
+  const refuse = (request: Request, messages: readonly Message[], isBatch: boolean, retryAfterMs: number): Response => {
+    const challenge = difficulty === undefined || cause !== "rate" ? null : challengeFor(consumerOf(request), request.url, difficulty);
+    const status = challenge ? 402 : 429;
+    const message = `Rate limit reached on plan "test". Wait ${Math.ceil(retryAfterMs / 1_000)} seconds, then send the same call again.`;
+    const data = {
+      type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
+      title: "Rate limit reached",
+      status,
+      detail: message,
+      cause,
+      limiter: "edge",
+      plan: "test",
+      retryAfterMs,
+      ...(challenge && form !== "headers" ? { challenges: [challenge] } : {}),
+    };
+    const headers = new Headers({ "Retry-After": String(Math.ceil(retryAfterMs / 1_000)), "Cache-Control": "no-store" });
+    if (challenge) {
+      headers.append("WWW-Authenticate", 'L402 version="0", token="AgEE", macaroon="AgEE", invoice="lnbc300n1"');
+      const { id, salt, signature } = challenge;
+      headers.append(
+        "WWW-Authenticate",
+        `PowChallenge realm="turnpike", id="${id}", salt="${salt}", difficulty=${challenge.difficulty}, signature="${signature}"`,
+      );
+    }
+    if (form === "headers") return new Response("refused", { status, headers });
+    if (form === "problem") {
+      headers.set("Content-Type", "application/problem+json");
+      return new Response(JSON.stringify(data), { status, headers });
+    }
+    const answers = messages.map(({ id }) =>
+      form === "result"
+        ? {
+            jsonrpc: "2.0",
+            id,
+            result: {
+              resultType: "complete",
+              isError: true,
+              content: [{ type: "text", text: message }],
+              _meta: { "turnpike/refusal": data },
+            },
+          }
+        : { jsonrpc: "2.0", id, error: { code: status, message, data } },
+    );
+    return Response.json(isBatch ? answers : answers[0], { status: form === "result" ? 200 : status, headers });
+  };
+
+  const meter = async (request: Request, body: string): Promise<Response | null> => {
+    const parsed = JSON.parse(body) as Message | Message[];
+    const messages = Array.isArray(parsed) ? parsed : [parsed];
+    if (!messages.some(({ method }) => METERED.test(method ?? ""))) return null;
+    const { headers } = request;
+    const pass = headers.get("turnpike-pass");
+    if (pass !== null && !tokens.has(pass)) offences.push("a pass that was never issued");
+    const account = accountOf(consumerOf(request));
+    const at = Date.now();
+    const key = `${consumerOf(request)} ${headers.get("mcp-session-id")} ${body}`;
+    let missingMs = take(account, messages.length, at);
+    if (missingMs > 0 && at < (toldTimes.get(key) ?? 0)) offences.push(`a call that came back ${toldTimes.get(key)! - at} ms early`);
+    const isHeld = missingMs > 0 && missingMs <= holdMs && headers.get("prefer") !== "wait=0";
+    if (isHeld) {
+      account.fullAt = Math.max(at, account.fullAt) + messages.length * msPerToken;
+      await new Promise((resolve) => setTimeout(resolve, missingMs));
+      missingMs = 0;
+    }
+    calls.push({ body, headers, at, verdict: missingMs > 0 ? "refused" : "forwarded" });
+    if (missingMs === 0) return null;
+    const retryAfterMs = Math.ceil(missingMs);
+    toldTimes.set(key, at + retryAfterMs);
+    return refuse(request, messages, Array.isArray(parsed), retryAfterMs);
+  };
+
+  const server = await serveFetch(async (request) => {
+    const { pathname, search } = new URL(request.url);
+    if (pathname === "/turnpike/verify") return verify(request);
+    if (pathname === "/turnpike/challenge") return Response.json(challengeFor(consumerOf(request), request.url, difficulty ?? 0));
+    if (pathname === "/turnpike/status") {
+      const account = accountOf(consumerOf(request));
+      const used = Math.max(0, account.fullAt - Date.now()) / msPerToken;
+      const limit = { name: "test", quota: burst, windowSeconds: 60, remaining: Math.floor(burst - used), resetSeconds: 0 };
+      return Response.json({ plan: "test", limits: [limit], credits: account.credits });
+    }
+    const body = request.method === "POST" ? await request.text() : undefined;
+    const refused = body === undefined ? null : await meter(request, body);
+    if (refused) return refused;
+    const headers = new Headers(request.headers);
+    for (const name of ["host", "connection", "content-length", "accept-encoding", "turnpike-pass", "x-api-key"]) headers.delete(name);
+    const init = { method: request.method, headers, signal: request.signal, ...(body === undefined ? {} : { body }) };
+    return fetch(new URL(pathname + search, options.origin), init);
+  });
+  return { ...server, calls, solved, offences };
+}
+
+function consumerOf({ headers }: Request): string {
+  return headers.get("x-api-key") ?? headers.get("authorization") ?? "an address";
+}
+
+function sign(id: string, salt: string, consumer: string): string {
+  return createHmac("sha256", SECRET).update([id, salt, consumer].join("\n")).digest("base64url");
+}
+
+function problem(status: number, detail: string): Response {
+  return Response.json({ type: "about:blank", title: detail, status, detail }, { status });
+}
+
+/** How many zero bits the SHA-256 of a text begins with. */
+export function zeroBits(text: string): number {
+  const bits = [...createHash("sha256").update(text).digest()].map((byte) => byte.toString(2).padStart(8, "0")).join("");
+  return bits.indexOf("1");
+}
