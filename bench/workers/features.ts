@@ -13,7 +13,7 @@ const MOST_AT_ONCE = 1_000;
 const SEARCH_PAGE = 10;
 
 export interface FeatureSettings {
-  /** Added to the plan `endless`. */
+  /** Added to the plans `endless` and `empty`. */
   readonly plan?: Partial<Plan>;
   readonly policy?: Pick<Policy, "repeats" | "originQuota">;
 }

@@ -15,7 +15,7 @@ export default definePolicy({
   plans: {
     anonymous: { rate: 10 },
     endless: { rate: PLENTY, ...plan },
-    empty: { rate: { perMinute: 1, burst: 1 } },
+    empty: { rate: { perMinute: 1, burst: 1 }, ...plan },
     steady: { rate: 600 },
   },
   ...policy,
