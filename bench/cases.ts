@@ -2,6 +2,8 @@
 
 import type { Target } from "./load.ts";
 import type { WorkerdOptions } from "./workerd.ts";
+import type { RatioOf } from "./ratio.ts";
+import type { Feature } from "./workers/features.ts";
 
 export interface Case {
   readonly id: CaseId;
@@ -9,41 +11,57 @@ export interface Case {
   readonly worker: WorkerdOptions["worker"];
   /** The plan of bench/workers/policy.ts that the caller is on. */
   readonly plan: "endless" | "empty";
-  readonly calls: Pick<Target, "status" | "isDistinct" | "refusesToWait">;
+  /** What the policy has on top of the plan. */
+  readonly feature: Feature;
+  readonly calls: Pick<Target, "status" | "isDistinct" | "refusesToWait" | "toolCount">;
 }
 
-export type CaseId = "bare" | "pass-through" | "floor" | "admitting" | "refusing-object" | "refusing-memo";
+/** A case of one feature is named as the feature is. */
+export type CaseId = "bare" | "pass-through" | "floor" | "admitting" | "refusing-object" | "refusing-memo" | Exclude<Feature, "none">;
 
-const ADMITTED = { status: 200, isDistinct: true, refusesToWait: false };
+export const ADMITTED = { status: 200, isDistinct: true, refusesToWait: false, toolCount: 1 } as const;
 
 export const CASES: readonly Case[] = [
-  { id: "bare", label: "bare Worker: reads, parses, answers 200", worker: "bare", plan: "endless", calls: ADMITTED },
-  { id: "pass-through", label: "pass-through: reads, parses, re-sends", worker: "pass-through", plan: "endless", calls: ADMITTED },
-  { id: "floor", label: "floor: pass-through with one in-memory object RPC", worker: "floor", plan: "endless", calls: ADMITTED },
-  { id: "admitting", label: "**gate, admitting**", worker: "gate", plan: "endless", calls: ADMITTED },
+  { id: "bare", label: "bare Worker: reads, parses, answers 200", worker: "bare", plan: "endless", feature: "none", calls: ADMITTED },
+  {
+    id: "pass-through",
+    label: "pass-through: reads, parses, re-sends",
+    worker: "pass-through",
+    plan: "endless",
+    feature: "none",
+    calls: ADMITTED,
+  },
+  {
+    id: "floor",
+    label: "floor: pass-through with one in-memory object RPC",
+    worker: "floor",
+    plan: "endless",
+    feature: "none",
+    calls: ADMITTED,
+  },
+  { id: "admitting", label: "**gate, admitting**", worker: "gate", plan: "endless", feature: "none", calls: ADMITTED },
   {
     id: "refusing-object",
     // Loops are never remembered in the isolate, so each of these asks the object.
     label: "**gate, refusing from the object** (a loop)",
     worker: "gate",
     plan: "endless",
-    calls: { status: 429, isDistinct: false, refusesToWait: false },
+    feature: "none",
+    calls: { ...ADMITTED, status: 429, isDistinct: false },
   },
   {
     id: "refusing-memo",
     label: "**gate, refusing from the memo** (a flood on an empty plan)",
     worker: "gate",
     plan: "empty",
-    calls: { status: 429, isDistinct: true, refusesToWait: true },
+    feature: "none",
+    calls: { ...ADMITTED, status: 429, refusesToWait: true },
   },
 ];
 
 /** A target of the issue: one case as a part of another. */
-export interface Ratio {
+export interface Ratio extends RatioOf {
   readonly label: string;
-  readonly of: CaseId;
-  readonly to: CaseId;
-  readonly measure: "p50" | "rps";
   readonly atMost?: number;
   readonly atLeast?: number;
 }

@@ -21,10 +21,17 @@ export interface KeyMemory {
 /** @returns with no keys, with half of them, and with all */
 export async function measureKeyMemory(bench: Bench, keys: number): Promise<KeyMemory[]> {
   // V8's own heap size here: a heap of a gigabyte to begin with would show nothing.
-  const gate = await startWorkerd(bench, { worker: "gate", plan: "empty", owners: OWNERS, v8Flags: [], withInspector: true });
+  const gate = await startWorkerd(bench, {
+    worker: "gate",
+    plan: "empty",
+    feature: "none",
+    owners: OWNERS,
+    v8Flags: [],
+    withInspector: true,
+  });
   const inspector = await Inspector.open(gate.inspectorPort);
   const connections = await Promise.all(Array.from({ length: CONNECTIONS }, () => Connection.open(gate.port)));
-  const write = callWriter(gate.port, { isDistinct: true, hasOwnKey: true, refusesToWait: true });
+  const write = callWriter(gate.port, { isDistinct: true, toolCount: 1, hasOwnKey: true, refusesToWait: true });
 
   let sent = 0;
   const present = async (until: number): Promise<void> => {

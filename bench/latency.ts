@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from "node:url";
 import type { Bench } from "./bench.ts";
-import { type Case, type CaseId, CASES } from "./cases.ts";
+import type { Case, CaseId } from "./cases.ts";
 import { outputOf } from "./child.ts";
 import type { Load, Measured } from "./load.ts";
 import { LATENCY_V8_FLAGS, startWorkerd } from "./workerd.ts";
@@ -20,12 +20,22 @@ export interface Round {
   readonly byCase: ReadonlyMap<CaseId, Measured>;
 }
 
-export async function measureLatency(bench: Bench, rounds: number, seconds: number): Promise<Round[]> {
+/**
+ * @param what the cases, in a word of progress
+ * @param seconds of each case, in each round and at each number of connections
+ */
+export async function measureLatency(
+  bench: Bench,
+  what: string,
+  cases: readonly Case[],
+  rounds: number,
+  seconds: number,
+): Promise<Round[]> {
   const measured: Round[] = [];
   for (let round = 0; round < rounds; round++) {
     for (const connections of CONNECTIONS) {
-      bench.say(`round ${round + 1} of ${rounds}, ${connections === 1 ? "1 connection" : `${connections} connections`}`);
-      const order = round % 2 === 0 ? CASES : CASES.toReversed();
+      bench.say(`${what}: round ${round + 1} of ${rounds}, ${connections === 1 ? "1 connection" : `${connections} connections`}`);
+      const order = round % 2 === 0 ? cases : cases.toReversed();
       const results = await measureRound(bench, order, connections, seconds);
       measured.push({ connections, byCase: new Map(order.map(({ id }, i) => [id, results[i]!])) });
     }
@@ -35,7 +45,7 @@ export async function measureLatency(bench: Bench, rounds: number, seconds: numb
 
 async function measureRound(bench: Bench, cases: readonly Case[], connections: number, seconds: number): Promise<Measured[]> {
   const gates = await Promise.all(
-    cases.map(({ worker, plan }) => startWorkerd(bench, { worker, plan, owners: 1, v8Flags: LATENCY_V8_FLAGS })),
+    cases.map(({ worker, plan, feature }) => startWorkerd(bench, { worker, plan, feature, owners: 1, v8Flags: LATENCY_V8_FLAGS })),
   );
   const load: Load = {
     targets: cases.map(({ calls }, i) => ({ ...calls, hasOwnKey: false, port: gates[i]!.port, pid: gates[i]!.pid })),

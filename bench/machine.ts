@@ -19,8 +19,13 @@ export function describeMachine(): Machine {
   const workerd = execFileSync(workerdPath(), ["--version"], { encoding: "utf8" }).trim();
   return {
     hardware: `${cores[0]?.model.trim()}, ${cores.length} cores, ${gigabytes} GB memory, ${type()} ${release()}`,
-    versions: `mcp-turnpike ${versionIn(".")}, ${workerd}, wrangler ${versionIn("node_modules/wrangler")}, Node ${process.version}`,
+    versions: `mcp-turnpike ${versionIn(".")}, ${workerd}, wrangler ${versionOf("wrangler")}, Node ${process.version}`,
   };
+}
+
+/** Of an installed package. */
+export function versionOf(name: string): string {
+  return versionIn(`node_modules/${name}`);
 }
 
 function versionIn(dir: string): string {

@@ -10,7 +10,9 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import type { Bench } from "./bench.ts";
 import { buildWorkers, bundleProduct } from "./build-workers.ts";
+import { CASES } from "./cases.ts";
 import { start, stopAll } from "./child.ts";
+import { CASES_WITH_FEATURES } from "./feature-cases.ts";
 import { measureKeyMemory } from "./key-memory.ts";
 import { measureLatency } from "./latency.ts";
 import { describeMachine } from "./machine.ts";
@@ -33,7 +35,7 @@ if (options === null) {
   await run(options);
 }
 
-async function run({ rounds, seconds, rowSeconds, keys, isQuick }: Options): Promise<void> {
+async function run({ rounds, featureRounds, seconds, rowSeconds, keys, isQuick }: Options): Promise<void> {
   const tempDir = mkdtempSync(join(tmpdir(), "turnpike-bench-"));
   process.once("exit", () => {
     stopAll();
@@ -45,13 +47,26 @@ async function run({ rounds, seconds, rowSeconds, keys, isQuick }: Options): Pro
   const bundleBytes = gzipSync(readFileSync(await bundleProduct(tempDir))).length;
   const bench: Bench = { tempDir, workers: await buildWorkers(tempDir), originUrl: await startOrigin(), say };
 
-  const measured = await measureLatency(bench, rounds, seconds);
+  const measured = await measureLatency(bench, "gates", CASES, rounds, seconds);
+  const withFeatures = await measureLatency(bench, "features", CASES_WITH_FEATURES, featureRounds, seconds);
   say("rows written and memory, side by side: neither is a matter of time");
   const [rows, memory] = await Promise.all([measureRowsWritten(bench, rowSeconds), measureKeyMemory(bench, keys)]);
 
   const command = ["npm run bench", ...(process.argv.length > 2 ? ["--", ...process.argv.slice(2)] : [])].join(" ");
   const machine = describeMachine();
-  const text = report({ rounds: measured, roundCount: rounds, seconds, rows, bundleBytes, memory, machine, date: new Date(), command });
+  const text = report({
+    rounds: measured,
+    roundCount: rounds,
+    featureRounds: withFeatures,
+    featureRoundCount: featureRounds,
+    seconds,
+    rows,
+    bundleBytes,
+    memory,
+    machine,
+    date: new Date(),
+    command,
+  });
   console.log(text);
   if (!isQuick) {
     writeFileSync(RESULTS, text);

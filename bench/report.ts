@@ -1,10 +1,13 @@
 /** bench/RESULTS.md: what was measured, beside what was wanted. */
 
 import { CASES, type CaseId, type Ratio, RATIOS } from "./cases.ts";
+import { featureTables } from "./feature-report.ts";
 import type { KeyMemory } from "./key-memory.ts";
 import { CONNECTIONS, type Round } from "./latency.ts";
 import type { Measured } from "./load.ts";
 import type { Machine } from "./machine.ts";
+import { line, table } from "./markdown.ts";
+import { ratioOf } from "./ratio.ts";
 import type { RowsWritten } from "./rows-written.ts";
 import { median } from "./statistics.ts";
 
@@ -16,6 +19,8 @@ const MAX_LATE_GROWTH = 0.05;
 export interface Results {
   readonly rounds: readonly Round[];
   readonly roundCount: number;
+  readonly featureRounds: readonly Round[];
+  readonly featureRoundCount: number;
   readonly seconds: number;
   readonly rows: RowsWritten;
   readonly bundleBytes: number;
@@ -32,7 +37,7 @@ ${results.date.toISOString().slice(0, 10)}, \`${results.command}\`
 ${results.machine.hardware}
 ${results.machine.versions}
 
-On \`workerd serve\`, all in one run: ${results.roundCount} rounds, in each a fresh process per case, ${results.seconds} seconds per case in turns of a
+On \`workerd serve\`, all in one run: ${inWords(results.roundCount)}, in each a fresh process per case, ${results.seconds} seconds per case in turns of a
 quarter of a second. Load, Workers and origin share the machine, so only comparisons within the run mean anything.
 
 ## Against what cannot be avoided
@@ -46,6 +51,13 @@ ${targetTable(results)}
 Medians of the rounds. Times are milliseconds at the client; CPU is the processor time of the whole workerd process per call.
 
 ${CONNECTIONS.map((connections) => caseTable(results.rounds, connections)).join("\n\n")}
+
+## What each feature costs when it is configured
+
+The same call through the same bundle with one thing more in the policy, beside the plain gate in the same turns. Of ${inWords(results.featureRoundCount)}, the
+median of the rounds' own ratios, and their range.
+
+${featureTables(results.featureRounds)}
 
 ## Isolate memory
 
@@ -88,15 +100,14 @@ function targetTable(results: Results): string {
   return table(["", "connections", "measured", "rounds", "target", "reached"], lines);
 }
 
-function ratioLine(rounds: readonly Round[], { label, of, to, measure, atMost, atLeast }: Ratio, connections: number): string {
-  const ratios = at(rounds, connections).map(({ byCase }) => byCase.get(of)![measure] / byCase.get(to)![measure]);
-  const ratio = median(ratios);
-  const isReached = ratio <= (atMost ?? Infinity) && ratio >= (atLeast ?? 0);
-  const range = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`;
+function ratioLine(rounds: readonly Round[], ratio: Ratio, connections: number): string {
+  const { label, atMost, atLeast } = ratio;
+  const { median: measured, range } = ratioOf(rounds, ratio, connections);
+  const isReached = measured <= (atMost ?? Infinity) && measured >= (atLeast ?? 0);
   return line([
     label,
     String(connections),
-    ratio.toFixed(2),
+    measured.toFixed(2),
     range,
     atMost === undefined ? `≥ ${atLeast}` : `≤ ${atMost}`,
     reached(isReached),
@@ -139,22 +150,14 @@ function isBounded(memory: readonly KeyMemory[]): boolean {
   return lateGrowth(memory) <= 1 + MAX_LATE_GROWTH;
 }
 
-function at(rounds: readonly Round[], connections: number): Round[] {
-  return rounds.filter((round) => round.connections === connections);
+function cells(rounds: readonly Round[], connections: number, id: CaseId): Measured[] {
+  return rounds.filter((round) => round.connections === connections).map(({ byCase }) => byCase.get(id)!);
 }
 
-function cells(rounds: readonly Round[], connections: number, id: CaseId): Measured[] {
-  return at(rounds, connections).map(({ byCase }) => byCase.get(id)!);
+function inWords(rounds: number): string {
+  return rounds === 1 ? "one round" : `${rounds} rounds`;
 }
 
 function reached(isReached: boolean): string {
   return isReached ? "yes" : "**no**";
-}
-
-function table(head: readonly string[], lines: readonly string[]): string {
-  return [line(head), line(head.map((_, i) => (i === 0 ? "---" : "---:"))), ...lines].join("\n");
-}
-
-function line(cells: readonly string[]): string {
-  return `| ${cells.join(" | ")} |`;
 }

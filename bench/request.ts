@@ -2,10 +2,13 @@
 
 /** A fixed width, so that every body has the same length. */
 const NUMBER_WIDTH = 9;
+const TOOL = "search_issues";
 
 export interface CallOptions {
   /** Every call asks for something else; otherwise all are the same call, as in a loop. */
   readonly isDistinct: boolean;
+  /** The calls go round among so many tools, whose names are all of one length: at most 100. */
+  readonly toolCount: number;
   /** Every call has an API key of its own. */
   readonly hasOwnKey: boolean;
   /** `Prefer: wait=0`: refuse at once instead of holding. */
@@ -14,7 +17,7 @@ export interface CallOptions {
 
 /** @returns the bytes of call number `n`, as Latin-1 text */
 export function callWriter(port: number, options: CallOptions): (n: number) => string {
-  const length = body(pad(0), pad(0)).length;
+  const length = body(pad(0), TOOL, pad(0)).length;
   const head = (key: string): string =>
     [
       "POST /mcp HTTP/1.1",
@@ -35,13 +38,19 @@ export function callWriter(port: number, options: CallOptions): (n: number) => s
   const sharedHead = head(pad(0));
   return (n) => {
     const number = pad(n);
-    return (options.hasOwnKey ? head(number) : sharedHead) + body(number, options.isDistinct ? number : pad(0));
+    return (
+      (options.hasOwnKey ? head(number) : sharedHead) + body(number, toolOf(n, options.toolCount), options.isDistinct ? number : pad(0))
+    );
   };
 }
 
-function body(id: string, page: string): string {
+function toolOf(n: number, toolCount: number): string {
+  return toolCount === 1 ? TOOL : TOOL.slice(0, -2) + String(n % toolCount).padStart(2, "0");
+}
+
+function body(id: string, tool: string, page: string): string {
   // A JSON number has no leading zeros.
-  return `{"jsonrpc":"2.0","id":1${id},"method":"tools/call","params":{"name":"search_issues","arguments":{"repository":"turnpike/turnpike","query":"is:open label:bug rate limit","sort":"updated","order":"desc","perPage":20,"page":1${page},"fields":["title","labels","assignee"]},"_meta":{"progressToken":1${id}}}}`;
+  return `{"jsonrpc":"2.0","id":1${id},"method":"tools/call","params":{"name":"${tool}","arguments":{"repository":"turnpike/turnpike","query":"is:open label:bug rate limit","sort":"updated","order":"desc","perPage":20,"page":1${page},"fields":["title","labels","assignee"]},"_meta":{"progressToken":1${id}}}}`;
 }
 
 function pad(n: number): string {

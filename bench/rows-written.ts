@@ -17,9 +17,9 @@ export interface RowsWritten {
 }
 
 export async function measureRowsWritten(bench: Bench, seconds: number): Promise<RowsWritten> {
-  const gate = await startWorkerd(bench, { worker: "counting-gate", plan: "steady", owners: 1, v8Flags: [] });
+  const gate = await startWorkerd(bench, { worker: "counting-gate", plan: "steady", feature: "none", owners: 1, v8Flags: [] });
   const connection = await Connection.open(gate.port);
-  const write = callWriter(gate.port, { isDistinct: true, hasOwnKey: false, refusesToWait: true });
+  const write = callWriter(gate.port, { isDistinct: true, toolCount: 1, hasOwnKey: false, refusesToWait: true });
   const startedAt = performance.now();
   const calls = seconds * CALLS_PER_SECOND;
   for (let n = 0; n < calls; n++) {

@@ -1,6 +1,6 @@
 /**
  * `npm run bench:solver`: what proofs of work cost this machine. Tries a second of everything that the solver could have been made
- * of, and how long proofs take with what it is made of. Writes bench/SOLVER.md.
+ * of, and how long proofs take with what it is made of. Writes bench/RESULTS-SOLVER.md.
  */
 
 import { execFile } from "node:child_process";
@@ -15,7 +15,7 @@ import { CANDIDATES, MESSAGE_BYTES } from "./solver/candidates.ts";
 import { measureSpeed } from "./solver/speed.ts";
 import { median, percentile } from "./statistics.ts";
 
-const RESULTS = fileURLToPath(new URL("SOLVER.md", import.meta.url));
+const RESULTS = fileURLToPath(new URL("RESULTS-SOLVER.md", import.meta.url));
 const DIFFICULTIES = [14, 16, 18, 20] as const;
 
 const { values } = parseArgs({ options: { quick: { type: "boolean", default: false } } });
@@ -75,7 +75,7 @@ ${times.join("\n")}
 console.log(text);
 if (!values.quick) {
   writeFileSync(RESULTS, text);
-  console.error("bench: written to bench/SOLVER.md");
+  console.error("bench: written to bench/RESULTS-SOLVER.md");
 }
 
 async function solveOne(difficulty: number): Promise<number> {

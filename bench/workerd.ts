@@ -8,6 +8,7 @@ import type { Readable } from "node:stream";
 import { start, stop } from "./child.ts";
 import type { Bench } from "./bench.ts";
 import type { WorkerName } from "./build-workers.ts";
+import type { Feature } from "./workers/features.ts";
 
 /**
  * With the default heap, V8 stops everything for 150 to 500 ms every few seconds under load: a large young generation
@@ -15,11 +16,19 @@ import type { WorkerName } from "./build-workers.ts";
  */
 export const LATENCY_V8_FLAGS = ["--min-semi-space-size=128", "--max-semi-space-size=128", "--initial-heap-size=1024"];
 
+/** As wrangler.toml binds them; the floor has a consumer of its own. */
+const OBJECTS: readonly { readonly binding: string; readonly className: string; readonly workers: readonly WorkerName[] }[] = [
+  { binding: "CONSUMERS", className: "Consumer", workers: ["floor", "gate", "counting-gate"] },
+  { binding: "ORIGIN_QUOTAS", className: "OriginQuota", workers: ["gate", "counting-gate"] },
+];
+
 export interface WorkerdOptions {
   readonly worker: WorkerName;
   /** The plan and the number of consumers of all API keys. */
   readonly plan: string;
   readonly owners: number;
+  /** What the policy of bench/workers/policy.ts has on top of its plans. */
+  readonly feature: Feature;
   readonly v8Flags: readonly string[];
   readonly withInspector?: boolean;
 }
@@ -53,7 +62,7 @@ function capnp({ workers, originUrl }: Bench, options: WorkerdOptions, dir: stri
   const { scripts, compatibilityDate, compatibilityFlags } = workers;
   const text = JSON.stringify;
   const flags = compatibilityFlags.map((flag) => text(flag)).join(", ");
-  const hasObjects = options.worker !== "bare" && options.worker !== "pass-through";
+  const objects = OBJECTS.filter(({ workers }) => workers.includes(options.worker));
   // Embedded paths are relative to the file: an absolute one would be looked for among the imports.
   // A space before the dot in `worker = .w`: without it, the name would belong to the number or word before it.
   return `using Workerd = import "/workerd/workerd.capnp";
@@ -76,9 +85,12 @@ const measured :Workerd.Worker = (
     (name = "ORIGIN", text = ${text(originUrl)}),
     (name = "ORIGIN_SIGNING_SECRET", text = "a-signing-secret-of-the-benchmark"),
     (name = "KEYS", kvNamespace = "key-records"),
-    ${hasObjects ? `(name = "CONSUMERS", durableObjectNamespace = "Consumer"),` : ""}
+    (name = "FEATURE", text = ${text(options.feature)}),
+    ${objects.map(({ binding, className }) => `(name = ${text(binding)}, durableObjectNamespace = ${text(className)}),`).join("\n    ")}
   ],
-  ${hasObjects ? `durableObjectNamespaces = [(className = "Consumer", uniqueKey = "bench-consumers", enableSql = true)],` : ""}
+  durableObjectNamespaces = [
+    ${objects.map(({ className }) => `(className = ${text(className)}, uniqueKey = ${text(`bench-${className}`)}, enableSql = true),`).join("\n    ")}
+  ],
   durableObjectStorage = (localDisk = "objects"),
 );
 const keyRecords :Workerd.Worker = (

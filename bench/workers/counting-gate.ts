@@ -3,6 +3,8 @@
 import { createGateway, Consumer as RealConsumer, type GateEnv } from "../../src/index.ts";
 import policy from "./policy.ts";
 
+export { OriginQuota } from "../../src/index.ts";
+
 export class Consumer extends RealConsumer {
   #rows = 0;
 

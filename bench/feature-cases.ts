@@ -1,0 +1,30 @@
+/** What each feature costs when it is configured: every case stands beside the same gate without it, in the same turns. */
+
+import { ADMITTED, type Case, type CaseId, CASES } from "./cases.ts";
+import type { Feature } from "./workers/features.ts";
+
+/** A single one would be called more often than any rule for it could allow. */
+const MANY_TOOLS = 100;
+
+export interface FeatureCase extends Case {
+  /** The case of which this one is a variant. */
+  readonly beside: CaseId;
+}
+
+export const FEATURE_CASES: readonly FeatureCase[] = [
+  admitting("tools", "costs and own limits per tool"),
+  admitting("loops", "all loop rules: `sameTool`, `inARow`, `takingTurns`", MANY_TOOLS),
+  admitting("at-once", "`concurrency`: two more RPCs to the same object"),
+  admitting("origin-quota", "`originQuota`: one more RPC, to another object"),
+  admitting("read-answers", "`originQuota.readAnswers`: a look into each answer"),
+];
+
+/** Everything that takes turns when features are measured, each plain case once. */
+export const CASES_WITH_FEATURES: readonly Case[] = [
+  ...CASES.filter(({ id }) => FEATURE_CASES.some(({ beside }) => beside === id)),
+  ...FEATURE_CASES,
+];
+
+function admitting(feature: Exclude<Feature, "none">, label: string, toolCount = 1): FeatureCase {
+  return { id: feature, label, worker: "gate", plan: "endless", feature, calls: { ...ADMITTED, toolCount }, beside: "admitting" };
+}
