@@ -105,7 +105,7 @@ export function spendCredit(
   consumer: string,
   creditId: string,
   units: number,
-  tag: number,
+  tag: number | null,
 ): Promise<CreditAnswer | null> {
   return within(
     ASK_WITHIN_MS,

@@ -80,14 +80,18 @@ const ADMIT = 0;
 const REFUSE = 1;
 const IMPOSSIBLE = 2;
 const STALE = 3;
+/** Flags of a refusal. */
+const PAYABLE = 1;
+const HAS_CREDIT = 2;
 
 export function encodeAnswer(answer: Answer): string {
   switch (answer.kind) {
     case "admit":
       return encodeMetered([ADMIT, answer.waitMs, answer.ticket, answer.observed, answer.paidUnits], answer.meters);
     case "refuse": {
-      const { cause, violated, retryAfterMs, passesAt, observed, isPayable, solves, easeMs, meters } = answer;
-      const numbers = [REFUSE, CAUSES.indexOf(cause), violated, retryAfterMs, passesAt, observed, isPayable ? 1 : 0, solves, easeMs];
+      const { cause, violated, retryAfterMs, passesAt, observed, solves, easeMs, meters } = answer;
+      const flags = (answer.isPayable ? PAYABLE : 0) | (answer.hasCredit ? HAS_CREDIT : 0);
+      const numbers = [REFUSE, CAUSES.indexOf(cause), violated, retryAfterMs, passesAt, observed, flags, solves, easeMs];
       return encodeMetered(numbers, meters);
     }
     case "impossible":
@@ -110,7 +114,8 @@ export function decodeAnswer(text: string): Answer {
       retryAfterMs: numbers[3]!,
       passesAt: numbers[4]!,
       observed: numbers[5]!,
-      isPayable: numbers[6] === 1,
+      isPayable: (numbers[6]! & PAYABLE) !== 0,
+      hasCredit: (numbers[6]! & HAS_CREDIT) !== 0,
       solves: numbers[7]!,
       easeMs: numbers[8]!,
       meters: decodeMeters(numbers, 9),

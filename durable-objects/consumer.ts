@@ -114,9 +114,9 @@ export class Consumer extends DurableObject {
    * Takes `units` of one credit for what this consumer was not asked about: see limits/ask.ts. With 0 units it only tells.
    * @returns a `CreditAnswer` as JSON
    */
-  spend(creditId: string, units: number, tag: number): string {
+  spend(creditId: string, units: number, tag: number | null): string {
     const now = Date.now();
-    const ticket = units === 0 ? null : spendFor(this.#kept.account, units, tag, now, creditId);
+    const ticket = units === 0 ? null : spendFor(this.#kept.account, creditId, units, tag, now);
     this.#kept.recordChange(now);
     const credit = this.#kept.account.credits.open.get(creditId);
     const left = credit && credit.expiresAt > now ? credit.left : 0;

@@ -54,7 +54,7 @@ export async function verifyToken(visit: Visit): Promise<Response> {
     return waitMs === null ? ownJson({ valid: false, why: pass?.why ?? "not-offered" }) : tooManyRequestsAnswer(waitMs);
   }
   const { consumer, plan, creditId, expiresAt } = pass.pass;
-  const credit = await spendCredit(env.CONSUMERS, consumer, creditId, spend, 0);
+  const credit = await spendCredit(env.CONSUMERS, consumer, creditId, spend, null);
   if (!credit) return unavailableAnswer();
   const shared = { consumer, plan, calls: credit.left, expiresAt: new Date(expiresAt).toISOString() };
   if (spend > 0 && credit.ticket === null) return ownJson({ valid: false, why: "spent", ...shared });

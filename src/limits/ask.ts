@@ -8,7 +8,7 @@
 import { type Account, bucketOf, keepUpWithClock, windowOf } from "./account.ts";
 import { rememberAdmission } from "./admissions.ts";
 import { readBucket, refillMs, take, waitFor } from "./bucket.ts";
-import { findCredit, spendCredit, type Spent } from "./credits.ts";
+import { creditLeft, findCredit, spendCredit, type Spent } from "./credits.ts";
 import { type Charge, costFor, type Limit, type Meter, type Payment, type RateLimit, UNPAYABLE, type Verdict } from "./limit.ts";
 import { impossibleLoops, recordLoops, waitForLoops } from "./loops.ts";
 import { RATE_SLOT } from "./plan-limits.ts";
@@ -53,11 +53,13 @@ export function ask(
   const isLoop = loops.violated !== 0;
   if (!isLoop && waits.waiting === 0 && waits.violated === 0) return admit(0, null);
   const isPayable = !isLoop && payment.payable !== 0 && ((waits.waiting | waits.violated) & ~payment.payable) === 0;
-  const paid = isPayable ? findPayment(account, limits, costs, payment, now) : null;
-  if (paid) return admit(0, paid);
+  const bill = isPayable ? billFor(account, limits, costs, payment, now) : NO_BILL;
+  if (bill.spent && bill.waitMs === 0) return admit(0, { ...bill, spent: bill.spent });
   if (!isLoop && waits.violated === 0) return admit(Math.ceil(waits.bucketMs), null);
 
-  const retryAfterMs = Math.max(1, Math.ceil(Math.max(loops.waitMs, waits.bucketMs, waits.windowMs)));
+  const ofLimits = Math.max(loops.waitMs, waits.bucketMs, waits.windowMs);
+  // With credits left, only their own rate is in the way.
+  const retryAfterMs = Math.max(1, Math.ceil(bill.spent ? Math.min(ofLimits, bill.waitMs) : ofLimits));
   const { solves } = account.credits;
   return {
     kind: "refuse",
@@ -67,9 +69,11 @@ export function ask(
     passesAt: now + retryAfterMs,
     meters: readMeters(account, limits, asked, now, costs),
     observed,
-    isPayable,
+    // More credits do not help when their rate is what is empty.
+    isPayable: isPayable && bill.waitMs === 0,
     solves: solves.count,
     easeMs: Math.max(0, Math.ceil(solves.easedAt - now)),
+    hasCredit: creditLeft(account.credits, now) > 0,
   };
 }
 
@@ -125,24 +129,28 @@ interface Paid {
   readonly rate: RateLimit | null;
 }
 
+interface Bill {
+  readonly units: number;
+  /** Null when there are not enough credits. */
+  readonly spent: Spent | null;
+  readonly rate: RateLimit | null;
+  /** Until credits may be spent again. */
+  readonly waitMs: number;
+}
+
+const NO_BILL: Bill = { units: 0, spent: null, rate: null, waitMs: 0 };
+
 /**
- * Credits have a rate of their own, the plan's again, so that nobody buys their way past what the origin bears. Null when there
- * are not enough of them, or their rate is empty too.
+ * What credits would have to pay. They have a rate of their own, the plan's again, so that nobody buys their way past what the
+ * origin bears.
  */
-function findPayment(
-  account: Account,
-  limits: readonly Limit[],
-  costs: readonly number[],
-  { payable, tag }: Payment,
-  now: number,
-): Paid | null {
+function billFor(account: Account, limits: readonly Limit[], costs: readonly number[], { payable, tag }: Payment, now: number): Bill {
   let units = 0;
   for (let i = 0; i < limits.length; i++) if (payable & (1 << i)) units = Math.max(units, costs[i]!);
-  const spent = findCredit(account.credits, units, tag, now);
-  if (!spent) return null;
   const plan = limits.find((limit, i): limit is RateLimit => limit.kind === "rate" && (payable & (1 << i)) !== 0);
   const rate = plan ? creditRate(plan) : null;
-  return rate && waitFor(bucketOf(account, rate, now), units, now) > 0 ? null : { units, spent, rate };
+  const waitMs = rate && account.buckets.has(rate.slot) ? waitFor(bucketOf(account, rate, now), units, now) : 0;
+  return { units, spent: findCredit(account.credits, units, tag, now), rate, waitMs };
 }
 
 /** The bucket that credits are spent through. */
@@ -151,23 +159,23 @@ function creditRate({ burst, perMinute }: Pick<RateLimit, "burst" | "perMinute">
 }
 
 /**
- * Takes `units` of one credit, or of any, for something that this account was not asked about: a call of another caller who
- * shows this account's pass, or whatever a backend sells for it. Through the rate of the account's credits, as far as its plan is known.
- * @param tag of the call, as in `Payment`
+ * Takes `units` of one credit for something that this account was not asked about: a call of another caller who shows this
+ * account's pass, or whatever a backend sells for it. A call goes through the rate of the account's credits, as far as its plan is known.
+ * @param tag of the call, as in `Payment`; null when it is none that the origin would get
  * @returns a ticket for a refund, or null when there is not enough
  */
-export function spendFor(account: Account, units: number, tag: number, now: number, creditId?: string): number | null {
+export function spendFor(account: Account, creditId: string, units: number, tag: number | null, now: number): number | null {
   keepUpWithClock(account, now);
-  const spent = findCredit(account.credits, units, tag, now, creditId);
+  const spent = findCredit(account.credits, units, tag ?? 0, now, creditId);
   if (!spent) return null;
-  const plan = account.buckets.get(RATE_SLOT);
+  const plan = tag === null ? undefined : account.buckets.get(RATE_SLOT);
   const rate = plan ? creditRate(plan) : null;
   if (rate && (units > rate.burst || waitFor(bucketOf(account, rate, now), units, now) > 0)) return null;
   const ticket = account.nextTicket++;
   const taken = rate ? [{ limit: rate, cost: units }] : [];
   rememberAdmission(account, { ticket, at: now, due: now, taken, spent });
   if (rate) take(bucketOf(account, rate, now), units, now);
-  spendCredit(account.credits, spent, tag);
+  spendCredit(account.credits, spent, tag ?? 0);
   return ticket;
 }
 

@@ -126,6 +126,8 @@ export type Verdict =
       /** What the difficulty of a challenge depends on: solves so far, and for how long the latest still make it harder. */
       readonly solves: number;
       readonly easeMs: number;
+      /** Whether there are credits, though not for this call now: another call may pass. */
+      readonly hasCredit: boolean;
     }
   /** The POST asks for more than a limit can ever give at once: waiting will not help. */
   | { readonly kind: "impossible"; readonly violated: number };

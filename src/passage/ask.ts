@@ -176,7 +176,7 @@ function maxWaitOf(passage: Passage, priced: Price, terms: Terms): number {
   return passage.gate.holds.hasRoomFor(passage.body?.length ?? 0) ? Math.min(laneMs, preferredMs) : 0;
 }
 
-type AskedRefusal = Omit<Answer & { kind: "refuse" }, "kind" | "observed">;
+type AskedRefusal = Omit<Answer & { kind: "refuse" }, "kind" | "observed" | "hasCredit">;
 
 function refuseAsked(
   passage: Passage,
@@ -202,7 +202,7 @@ function refuseAsked(
 
 function remember(passage: Passage, caller: Caller, priced: Price, set: LimitSet, answer: Answer & { kind: "refuse" }): void {
   const { cause, violated, meters, retryAfterMs, passesAt, isPayable, solves, easeMs } = answer;
-  if (cause === "repeat") return;
+  if (cause === "repeat" || answer.hasCredit) return;
   const asked = { cost: costOf(priced), calls: priced.charges.length, set };
   rememberRefusal(passage.gate.memo, caller.id, maskOf(priced), {
     cause,
