@@ -135,10 +135,10 @@ describe("a call whose rate is empty", () => {
     const account = await anAccount("spoken");
     await account.call("first");
     const answer = JSON.parse((await account.call("second")).text) as {
-      result: { isError: boolean; _meta: Record<string, { challenges: unknown[] }> };
+      result: { isError: boolean; ["_meta"]: Record<string, { challenges: unknown[] }> };
     };
     expect(answer.result.isError).toBe(true);
-    expect(answer.result._meta["turnpike/refusal"]!.challenges).toHaveLength(1);
+    expect(answer.result["_meta"]["turnpike/refusal"]!.challenges).toHaveLength(1);
   });
 
   it("uses a credit rather than being held, and is held when there is none", async () => {
