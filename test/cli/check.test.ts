@@ -295,12 +295,12 @@ describe("turnpike check --request", () => {
     expect(costly.plans[0]).toMatchObject({ plan: "anonymous", cost: 50, limits: [], rateLimit: null });
     expect(costly.plans[0]!.refused).toEqual({
       status: 400,
-      why: "This request asks for more than can ever pass at once (10 calls a minute). Waiting will not help: send it in smaller parts.",
+      why: "This request asks for more than can ever pass at once (10 calls a minute). Waiting will not help: ask for less in one call.",
     });
     expect(costly.plans[2]!.refused).toBeNull();
 
     const loop = await priced([call("search"), call("search", {}, 2), call("search", {}, 3)], "--plan", "partners");
-    expect(loop.plans[0]!.refused).toMatchObject({ status: 400, why: expect.stringContaining("identical calls") as string });
+    expect(loop.plans[0]!.refused).toMatchObject({ status: 400, why: expect.stringContaining("loop breaker") as string });
   });
 
   test("says what limits that only observe would have refused", async () => {

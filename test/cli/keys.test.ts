@@ -59,7 +59,7 @@ describe("turnpike keys, with the gate running", () => {
   test("a change of plan holds on the next call, and what was spent stays spent", async () => {
     const { key, keyId } = await make("--consumer", "raised", "--plan", "free");
     for (let i = 0; i < 30; i++) expect((await call(key)).status).toBe(200);
-    expect((await call(key)).status).toBe(429);
+    expect((await call(key)).status).toBe(402);
     expect(await keys("set-plan", keyId.slice(0, 12), "pro")).toContain("is now on plan pro");
     const answer = await call(key);
     expect(answer.status).toBe(200);
@@ -73,8 +73,8 @@ describe("turnpike keys, with the gate running", () => {
     const [one, two] = [await make("--consumer", "shared", "--plan", "free"), await make("--consumer", "shared", "--plan", "free")];
     for (let i = 0; i < 15; i++) expect((await call(one.key)).status).toBe(200);
     for (let i = 0; i < 15; i++) expect((await call(two.key)).status).toBe(200);
-    expect((await call(one.key)).status).toBe(429);
-    expect((await call(two.key)).status).toBe(429);
+    expect((await call(one.key)).status).toBe(402);
+    expect((await call(two.key)).status).toBe(402);
   });
 
   test("a disabled key stops on the next call, and works again when it is enabled", async () => {

@@ -115,7 +115,7 @@ describe.concurrent("github-mcp-server #2037: one customer's agent takes the oth
 });
 
 describe.concurrent("Figma-Context-MCP #258: a limit that nobody can attribute", () => {
-  it("whose limit it was is said: the gate's refusals name the edge, the origin's own come as they are", async () => {
+  it("whose limit it was is said: the origin's own refusals come as they are, and while they hold the gate says whose they are", async () => {
     const limited = await startOrigin((_seen, response) => {
       response.writeHead(429, { "Content-Type": "application/json", "Retry-After": "77" }).end('{"err":"upstream token is spent"}');
     });
@@ -124,7 +124,10 @@ describe.concurrent("Figma-Context-MCP #258: a limit that nobody can attribute",
       const { key } = await makeKey(own, "one-in-15s");
       const call = () => postMessage(own.url, toolCall("get_figma_data"), { "X-API-Key": key, ...NOW });
       expect(await call()).toMatchObject({ status: 429, text: '{"err":"upstream token is spent"}', headers: { "retry-after": "77" } });
-      expect(errorIn(await call()).error.data).toMatchObject({ limiter: "edge", cause: "rate", plan: "one-in-15s" });
+      const refused = errorIn(await call()).error;
+      expect(refused.data).toMatchObject({ limiter: "origin", cause: "origin", plan: "one-in-15s" });
+      expect(refused.message).toMatch(/has reached a limit of its own, which is not your plan's/);
+      expect(limited.seen).toHaveLength(1);
       expect(limited.seen[0]!.headers).toMatchObject({ "turnpike-plan": "one-in-15s" });
     } finally {
       await own.stop();
