@@ -17,6 +17,15 @@ export const FEATURE_CASES: readonly FeatureCase[] = [
   admitting("at-once", "`concurrency`: two more RPCs to the same object"),
   admitting("origin-quota", "`originQuota`: one more RPC, to another object"),
   admitting("read-answers", "`originQuota.readAnswers`: a look into each answer"),
+  {
+    id: "offers",
+    label: "`offers`: 402 with a fresh challenge, where the plain gate says 429",
+    worker: "gate",
+    plan: "empty",
+    feature: "offers",
+    calls: { status: 402, isDistinct: true, refusesToWait: true, toolCount: 1 },
+    beside: "refusing-memo",
+  },
 ];
 
 /** Everything that takes turns when features are measured, each plain case once. */

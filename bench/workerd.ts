@@ -84,6 +84,7 @@ const measured :Workerd.Worker = (
   bindings = [
     (name = "ORIGIN", text = ${text(originUrl)}),
     (name = "ORIGIN_SIGNING_SECRET", text = "a-signing-secret-of-the-benchmark"),
+    (name = "CHALLENGE_SECRET", text = "a-challenge-secret-of-the-benchmark"),
     (name = "KEYS", kvNamespace = "key-records"),
     (name = "FEATURE", text = ${text(options.feature)}),
     ${objects.map(({ binding, className }) => `(name = ${text(binding)}, durableObjectNamespace = ${text(className)}),`).join("\n    ")}

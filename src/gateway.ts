@@ -4,7 +4,6 @@
  */
 
 import { askForCaller } from "./passage/ask-for-caller.ts";
-import { presentedPass } from "./challenges/presented-pass.ts";
 import { identifyOrTurnAway } from "./consumers/turn-away.ts";
 import { answerOwnTool, listOwnTools } from "./endpoints/tools.ts";
 import { type Decision, describePassage, type Pass, type Refused } from "./passage/decision.ts";
@@ -37,8 +36,7 @@ export async function passMcp(request: Request, url: URL, env: GateEnv, ctx: Exe
   if (!post.ok) return badMessageAnswer(post.bad, accept);
 
   const requestId = crypto.randomUUID();
-  const pass = presentedPass(request.headers, post.envelope.messages);
-  const passage: Passage = { request, url, env, ctx, gate, requestId, ...post.envelope, accept, pass, body: post.body };
+  const passage: Passage = { request, url, env, ctx, gate, requestId, ...post.envelope, accept, body: post.body };
   const own = answerOwnTool(passage);
   if (own) return own;
   const asked = await askForCaller(passage, identified.caller, Date.now());
@@ -104,7 +102,7 @@ async function forward(passage: Passage, pass: Pass): Promise<Response> {
   if (response.status === 502 || response.status === 503) giveBack(passage, pass);
   learnOfBearer(passage, pass, response.status, Date.now());
   const answer = withLimits(await listOwnTools(passage, heard), pass);
-  nameGateInChallenge(answer.headers, passage);
+  if (answer.status >= 400) nameGateInChallenge(answer.headers, passage);
   return keepWhileStreaming(answer, pass.slots, ctx, signal);
 }
 

@@ -18,7 +18,7 @@ export interface FeatureSettings {
   readonly policy?: Pick<Policy, "repeats" | "originQuota">;
 }
 
-export type Feature = "none" | "tools" | "loops" | "at-once" | "origin-quota" | "read-answers";
+export type Feature = "none" | "tools" | "loops" | "at-once" | "origin-quota" | "read-answers" | "offers";
 
 export const FEATURES: Readonly<Record<Feature, FeatureSettings>> = {
   none: {},
@@ -40,4 +40,5 @@ export const FEATURES: Readonly<Record<Feature, FeatureSettings>> = {
   // A window that slides, as GitHub's is: the dearer kind.
   "origin-quota": { policy: { originQuota: { calls: PLENTY, per: "1h" } } },
   "read-answers": { policy: { originQuota: { readAnswers: true } } },
+  offers: { plan: { offers: { pow: true } } },
 };

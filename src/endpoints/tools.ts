@@ -33,12 +33,17 @@ const MIXED: BadMessage = {
 };
 
 /** The origin's answer, with the gate's tools where it lists its own. */
-export async function listOwnTools(passage: Passage, response: Response): Promise<Response> {
+export function listOwnTools(passage: Passage, response: Response): Response | Promise<Response> {
   const { gate, messages } = passage;
   const { ownTools } = gate.policy;
   if (ownTools === null || !messages.some((message) => message.kind === "request" && message.method === "tools/list")) return response;
+  return addToList(passage, response, ownTools.prefix);
+}
+
+async function addToList(passage: Passage, response: Response, prefix: string): Promise<Response> {
+  const { gate, messages } = passage;
   const known = gate.takenNames.size;
-  const added = await addOwnTools(response, messages, { tools: gateTools(actionsFor(passage), ownTools.prefix), taken: gate.takenNames });
+  const added = await addOwnTools(response, messages, { tools: gateTools(actionsFor(passage), prefix), taken: gate.takenNames });
   if (gate.takenNames.size > known) {
     const problem = `the origin has tools of these names itself: ${[...gate.takenNames].join(", ")}. Choose another prefix.`;
     gate.logOnce({ event: "policy-error", where: "ownTools.prefix", problem });

@@ -17,6 +17,8 @@ const FIRST_GUESS_MS = 5_000;
 const LONGEST_GUESS_MS = 60_000;
 /** What is left of a told quota before it is shared out: until then nobody can be in want of it. */
 const SHARED_BELOW = 1 / 2;
+/** How often successes of one busy credential are looked at. A hundred a second would use up no quota that is worth sharing in between. */
+const LOOK_EVERY_MS = 100;
 /** How often the object is told of a quota that only shrinks as expected. */
 const TELL_EVERY_MS = 1_000;
 /** Something told without an end is forgotten after this. */
@@ -36,6 +38,9 @@ interface Knowledge {
 export class OriginKnowledge {
   readonly #policy: OriginQuota;
   readonly #known = new BoundedCache<Knowledge>(MAX_CREDENTIALS);
+  /** The last look at a success, and whose it was: what is busy is mostly one credential. */
+  #lookedAt = 0;
+  #lookedFor = "";
 
   constructor(policy: OriginQuota) {
     this.#policy = policy;
@@ -60,6 +65,19 @@ export class OriginKnowledge {
     if (this.#policy.limit) return true;
     const known = this.#known.get(credential, now);
     return known !== undefined && isRunningOut(known, now);
+  }
+
+  /**
+   * Whether an answer without an error may have news: nothing was looked at for a moment, or what was told needs minding.
+   * Asked once for each answer.
+   */
+  isWorthALook(credential: string, now: number): boolean {
+    const known = this.#known.get(credential, now);
+    if (known && (known.guesses > 0 || isRunningOut(known, now))) return true;
+    if (now - this.#lookedAt < LOOK_EVERY_MS && now >= this.#lookedAt && this.#lookedFor === credential) return false;
+    this.#lookedAt = now;
+    this.#lookedFor = credential;
+    return true;
   }
 
   /** Takes note of a closing that the credential's object knew of. */

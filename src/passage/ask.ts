@@ -6,6 +6,7 @@
 
 import { askConsumer } from "../../durable-objects/ask-consumer.ts";
 import type { Answer } from "../../durable-objects/consumer-rpc.ts";
+import { presentedPass } from "../challenges/presented-pass.ts";
 import { parseKeyRecord } from "../consumers/api-keys.ts";
 import type { Caller } from "../consumers/caller.ts";
 import { keyCaller, presentedKey } from "../consumers/identify.ts";
@@ -114,9 +115,9 @@ function recallFrom(passage: Passage, caller: Caller, terms: Terms, priced: Pric
   const { gate, request } = passage;
   if (priced.charges.length === 0) return undefined;
   const question = { cost: costOf(priced), calls: priced.charges.length, set, maxWaitMs: maxWaitOf(passage, priced, terms) };
+  const known = recallRefusal(gate.memo, caller.id, maskOf(priced), question, now);
   // Whoever shows a pass may be let through by it.
-  const known = passage.pass === null ? recallRefusal(gate.memo, caller.id, maskOf(priced), question, now) : undefined;
-  if (known) {
+  if (known && presentedPass(request.headers, passage.messages) === null) {
     const retryAfterMs = known.refusedAt + known.retryAfterMs - now;
     return refuseAsked(passage, caller, terms, priced, set, { ...known, retryAfterMs }, []);
   }

@@ -53,11 +53,24 @@ export async function takeOfOrigin(passage: Passage, pass: Pass): Promise<Decisi
   return { ...pass, originTicket: { credential, ticket }, metered: remaining < 0 ? pass.metered : [...pass.metered, metered] };
 }
 
-/** What the origin's answer says of limits is taken note of; a refusal without a time becomes the gate's own, which has one. */
-export async function hearAnswer(passage: Passage, pass: Pass, response: Response): Promise<Response | Refused> {
-  const { gate, request, ctx } = passage;
+/**
+ * What the origin's answer says of limits is taken note of; a refusal without a time becomes the gate's own, which has one. Of
+ * the successes of a busy credential not every one is looked at: what remains of a quota does not run out in a moment.
+ */
+export function hearAnswer(passage: Passage, pass: Pass, response: Response): Response | Promise<Response | Refused> {
+  const { gate, request } = passage;
   const { originQuota } = gate.policy;
   if (!originQuota.isLearned) return response;
+  if (response.status < 400 && !originQuota.readsAnswers) {
+    const credential = gate.origin.credentialOf(pass.caller, request.headers);
+    if (!gate.origin.isWorthALook(credential, Date.now())) return response;
+  }
+  return lookAtAnswer(passage, pass, response);
+}
+
+async function lookAtAnswer(passage: Passage, pass: Pass, response: Response): Promise<Response | Refused> {
+  const { gate, request, ctx } = passage;
+  const { originQuota } = gate.policy;
   const { status, headers } = response;
   const ahead = needsBody(status, headers) ? await readAhead(response) : { response, text: null };
   const now = Date.now();

@@ -15,8 +15,6 @@ export interface Passage {
   readonly messages: readonly Message[];
   readonly isBatch: boolean;
   readonly accept: string | null;
-  /** A pass that came with the request, in one of the three places where it may stand. Not verified. */
-  readonly pass: string | null;
   /** The bytes of a POST, as they came. */
   readonly body: Uint8Array<ArrayBuffer> | null;
 }

@@ -6,6 +6,7 @@
 
 import { refundConsumer, spendCredit } from "../../durable-objects/ask-consumer.ts";
 import { readPass } from "../challenges/pass.ts";
+import { presentedPass } from "../challenges/presented-pass.ts";
 import type { Caller } from "../consumers/caller.ts";
 import type { Decision, Pass } from "./decision.ts";
 import { signingKeys, tagOf } from "./offer.ts";
@@ -17,7 +18,8 @@ import type { Passage } from "./passage.ts";
  * @returns null when the pass does not pay
  */
 export async function payByPass(passage: Passage, caller: Caller, units: number, askAgain: () => Promise<Decision>): Promise<Pass | null> {
-  const { gate, env, ctx, messages, pass: token } = passage;
+  const { gate, env, ctx, messages, request } = passage;
+  const token = presentedPass(request.headers, messages);
   if (token === null) return null;
   const keys = await signingKeys(gate, env);
   const read = keys ? await readPass(token, keys, Date.now()) : null;
