@@ -60,13 +60,14 @@ export async function askOnTerms(passage: Passage, caller: Caller, terms: Terms,
   const { set, lane } = priced;
   if (!set) return { kind: "answer", response: impossibleAnswer(terms.plan, "too-many-names", passage) };
 
-  const remembered = recallFrom(passage, caller, terms, priced, set, now);
+  const maxWaitMs = maxWaitOf(passage, priced, terms);
+  const credential = gate.origin.credentialOf(caller, passage.request.headers);
+  const remembered = recallFrom(passage, caller, terms, priced, set, { maxWaitMs, credential }, now);
   if (remembered) return remembered;
 
-  const maxWaitMs = maxWaitOf(passage, priced, terms);
   const slots = await takeSlots(passage, caller, terms, priced, maxWaitMs);
   if (slots.kind !== "taken") return slots;
-  if (priced.charges.length === 0) return decideUnmetered(passage, caller, terms, lane, slots.slots, slots.metered, now);
+  if (priced.charges.length === 0) return decideUnmetered(passage, caller, terms, lane, credential, slots.slots, slots.metered, now);
 
   const charges = watchesLoops ? watchCharges(priced, messages, gate.policy.watches) : priced.charges;
   const answer = await askConsumer(env.CONSUMERS, caller.id, set.limitsText, {
@@ -78,10 +79,10 @@ export async function askOnTerms(passage: Passage, caller: Caller, terms: Terms,
     payment: { payable: terms.payableMask, tag: tagOf(messages, charges), isPrepaid },
   });
   if (answer?.kind !== "admit") giveSlotsBack(passage, slots.slots);
-  if (answer === null) return decideUnasked(passage, caller, terms, priced, set);
+  if (answer === null) return decideUnasked(passage, caller, terms, priced, set, credential);
   switch (answer.kind) {
     case "stale":
-      return mayRenew ? askRenewed(passage, caller, answer.record, now) : decideUnasked(passage, caller, terms, priced, set);
+      return mayRenew ? askRenewed(passage, caller, answer.record, now) : decideUnasked(passage, caller, terms, priced, set, credential);
     case "impossible":
       return { kind: "answer", response: impossibleAnswer(terms.plan, whyImpossible(set, answer.violated), passage) };
     case "refuse":
@@ -104,6 +105,7 @@ export async function askOnTerms(passage: Passage, caller: Caller, terms: Terms,
         cost: lane === "work" ? costOf(priced) : 0,
         ticket: answer.ticket,
         originTicket: null,
+        credential,
         slots: slots.slots,
         metered: [...meteredLimits(set, maskOf(priced), answer.meters), ...slots.metered],
       };
@@ -111,10 +113,18 @@ export async function askOnTerms(passage: Passage, caller: Caller, terms: Terms,
 }
 
 /** What this isolate knows already: a refusal that still holds, or an origin that takes no calls for now. */
-function recallFrom(passage: Passage, caller: Caller, terms: Terms, priced: Price, set: LimitSet, now: number): Decision | undefined {
+function recallFrom(
+  passage: Passage,
+  caller: Caller,
+  terms: Terms,
+  priced: Price,
+  set: LimitSet,
+  { maxWaitMs, credential }: { readonly maxWaitMs: number; readonly credential: string },
+  now: number,
+): Decision | undefined {
   const { gate, request } = passage;
   if (priced.charges.length === 0) return undefined;
-  const question = { cost: costOf(priced), calls: priced.charges.length, set, maxWaitMs: maxWaitOf(passage, priced, terms) };
+  const question = { cost: costOf(priced), calls: priced.charges.length, set, maxWaitMs };
   const known = recallRefusal(gate.memo, caller.id, maskOf(priced), question, now);
   // Whoever shows a pass may be let through by it.
   if (known && presentedPass(request.headers, passage.messages) === null) {
@@ -122,7 +132,7 @@ function recallFrom(passage: Passage, caller: Caller, terms: Terms, priced: Pric
     return refuseAsked(passage, caller, terms, priced, set, { ...known, retryAfterMs }, []);
   }
   // A handshake goes on all the same: the client would take a closed origin for a broken one.
-  const closed = priced.lane === "work" ? gate.origin.closedFor(gate.origin.credentialOf(caller, request.headers), now) : null;
+  const closed = priced.lane === "work" ? gate.origin.closedFor(credential, now) : null;
   if (!closed) return undefined;
   return refuse(passage, caller, terms, priced.lane, { cause: "origin", origin: { why: "closed" }, ...closed }, true);
 }
@@ -145,6 +155,7 @@ function decideUnmetered(
   caller: Caller,
   terms: Terms,
   lane: Price["lane"],
+  credential: string,
   slots: readonly Slot[],
   metered: readonly MeteredLimit[],
   now: number,
@@ -152,20 +163,20 @@ function decideUnmetered(
   const numbers = { burst: UNMETERED_PER_MINUTE, perMinute: UNMETERED_PER_MINUTE };
   const cost = Math.max(1, passage.messages.length);
   const waitMs = takeLocally(passage.gate.localBuckets, `unmetered ${caller.id}`, numbers, cost, now);
-  if (waitMs === 0) return { kind: "pass", caller, terms, lane, waitMs: 0, cost: 0, ...NOTHING_TAKEN, slots, metered };
+  if (waitMs === 0) return { kind: "pass", caller, terms, lane, waitMs: 0, cost: 0, ...NOTHING_TAKEN, credential, slots, metered };
   giveSlotsBack(passage, slots);
   return refuse(passage, caller, terms, "unmetered", { cause: "capacity", retryAfterMs: waitMs });
 }
 
 /** The object could not be asked. Known customers pass at a tenth of their plan, the others wait: by policy. */
-function decideUnasked(passage: Passage, caller: Caller, terms: Terms, priced: Price, set: LimitSet): Decision {
+function decideUnasked(passage: Passage, caller: Caller, terms: Terms, priced: Price, set: LimitSet, credential: string): Decision {
   const { gate, requestId } = passage;
   const mode = caller.kind === "key" ? gate.policy.whenUnavailable.keys : gate.policy.whenUnavailable.others;
   gate.log({ event: "object-unavailable", consumer: caller.id, plan: terms.plan, mode, requestId });
   const waitMs = mode === "closed" ? UNAVAILABLE_RETRY_MS : takeUnasked(gate.localBuckets, caller.id, set, priced.charges, Date.now());
   const { lane } = priced;
   const cost = lane === "work" ? costOf(priced) : 0;
-  if (waitMs === 0) return { kind: "pass", caller, terms, lane, waitMs: 0, cost, ...NOTHING_TAKEN, slots: [], metered: [] };
+  if (waitMs === 0) return { kind: "pass", caller, terms, lane, waitMs: 0, cost, ...NOTHING_TAKEN, credential, slots: [], metered: [] };
   return refuse(passage, caller, terms, lane, { cause: "capacity", retryAfterMs: waitMs, isEstimated: true });
 }
 

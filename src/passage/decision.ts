@@ -23,8 +23,9 @@ export interface Pass {
   readonly cost: number;
   /** For a refund; null when no object was asked. */
   readonly ticket: number | null;
-  /** The same for the origin's quota; null where there is none to share. */
-  readonly originTicket: { readonly credential: string; readonly ticket: number } | null;
+  /** Whose quota at the origin the call is paid from, and a ticket for a refund there; null where there is none to share. */
+  readonly credential: string;
+  readonly originTicket: number | null;
   /** Kept until the answer has ended. */
   readonly slots: readonly Slot[];
   readonly metered: readonly MeteredLimit[];

@@ -20,10 +20,9 @@ const UNTOLD_PERIOD_MS = 60_000;
 
 /** Takes a call's part of the origin's quota, where there is one to share. The call costs the quota what it costs the plan. */
 export async function takeOfOrigin(passage: Passage, pass: Pass): Promise<Decision> {
-  const { gate, env, request } = passage;
-  const { caller, terms, lane, cost } = pass;
+  const { gate, env } = passage;
+  const { caller, terms, lane, cost, credential } = pass;
   if (cost === 0) return pass;
-  const credential = gate.origin.credentialOf(caller, request.headers);
   const now = Date.now();
   if (!env.ORIGIN_QUOTAS || !gate.origin.isShared(credential, now)) return pass;
   const { limit } = gate.policy.originQuota;
@@ -50,7 +49,7 @@ export async function takeOfOrigin(passage: Passage, pass: Pass): Promise<Decisi
   }
   const { ticket, remaining, resetMs } = verdict;
   const metered = { limit: limit ?? toldLimit(remaining, resetMs), meter: { remaining, resetMs } };
-  return { ...pass, originTicket: { credential, ticket }, metered: remaining < 0 ? pass.metered : [...pass.metered, metered] };
+  return { ...pass, originTicket: ticket, metered: remaining < 0 ? pass.metered : [...pass.metered, metered] };
 }
 
 /**
@@ -58,24 +57,22 @@ export async function takeOfOrigin(passage: Passage, pass: Pass): Promise<Decisi
  * the successes of a busy credential not every one is looked at: what remains of a quota does not run out in a moment.
  */
 export function hearAnswer(passage: Passage, pass: Pass, response: Response): Response | Promise<Response | Refused> {
-  const { gate, request } = passage;
+  const { gate } = passage;
   const { originQuota } = gate.policy;
   if (!originQuota.isLearned) return response;
-  if (response.status < 400 && !originQuota.readsAnswers) {
-    const credential = gate.origin.credentialOf(pass.caller, request.headers);
-    if (!gate.origin.isWorthALook(credential, Date.now())) return response;
-  }
+  const mayBeSkipped = response.status < 400 && !originQuota.readsAnswers;
+  if (mayBeSkipped && !gate.origin.isWorthALook(pass.credential, Date.now())) return response;
   return lookAtAnswer(passage, pass, response);
 }
 
 async function lookAtAnswer(passage: Passage, pass: Pass, response: Response): Promise<Response | Refused> {
-  const { gate, request, ctx } = passage;
+  const { gate, ctx } = passage;
   const { originQuota } = gate.policy;
+  const { credential } = pass;
   const { status, headers } = response;
   const ahead = needsBody(status, headers) ? await readAhead(response) : { response, text: null };
   const now = Date.now();
   const signs = readLimitSigns(status, headers, ahead.text, now);
-  const credential = gate.origin.credentialOf(pass.caller, request.headers);
   if (!signs) {
     if (status < 400) gate.origin.hearNothing(credential, now);
     if (!originQuota.readsAnswers || pass.cost === 0 || status !== 200) return ahead.response;
