@@ -59,30 +59,34 @@ export async function hearAnswer(passage: Passage, pass: Pass, response: Respons
   const { originQuota } = gate.policy;
   if (!originQuota.isLearned) return response;
   const { status, headers } = response;
-  const ahead = needsBody(status, headers) ? await readAhead(response) : { response, text: null };
+  const body = needsBody(status, headers) ? await readAhead(response) : null;
   const now = Date.now();
-  const signs = readLimitSigns(status, headers, ahead.text, now);
+  const signs = readLimitSigns(status, headers, body, now);
   const credential = gate.origin.credentialOf(pass.caller, request.headers);
   if (!signs) {
     if (status < 400) gate.origin.hearNothing(credential, now);
-    if (!originQuota.readsAnswers || pass.cost === 0 || status !== 200) return ahead.response;
-    return listenToBody(ahead.response, (text) => {
+    if (!originQuota.readsAnswers || pass.cost === 0 || status !== 200) return response;
+    const heard = listenToBody(response, (text) => {
       const said = readBodySigns(text, Date.now());
       if (said) ctx.waitUntil(note(passage, credential, said).done);
     });
+    ctx.waitUntil(heard.done);
+    return heard.response;
   }
   const { told, done } = note(passage, credential, signs);
   ctx.waitUntil(done);
-  if (!signs.isRefusal) return ahead.response;
+  if (!signs.isRefusal) return response;
   giveBack(passage, pass);
   // An origin that tells its time says it in its own words. So it does to a handshake, whatever it tells.
-  if (headers.has("retry-after") || pass.lane !== "work") return ahead.response;
+  if (headers.has("retry-after") || pass.lane !== "work") return response;
+  // Nobody will read it: the origin need not go on sending.
+  response.body?.cancel().catch(() => undefined);
   return refuse(passage, pass.caller, pass.terms, pass.lane, {
     cause: "origin",
     retryAfterMs: told.closedForMs,
     isEstimated: told.isEstimated,
     meters: pass.metered,
-    origin: { why: "closed", answer: { status, body: ahead.text ?? "" } },
+    origin: { why: "closed", answer: { status, body: body ?? "" } },
   });
 }
 
