@@ -1,6 +1,7 @@
 /** With slots, a quota of the origin's, answers that are read and tools of the gate's own, the gate is as transparent as without. */
 
 import { randomBytes } from "node:crypto";
+import type { ServerResponse } from "node:http";
 import { brotliCompressSync, brotliDecompressSync, createGzip, constants, gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { makeKey, policyText } from "../support/admin.ts";
@@ -65,7 +66,7 @@ describe("an answer", () => {
 
   it("streams when it is compressed: an event is there before the origin sends the next", async () => {
     const arrivals: (() => void)[] = [];
-    origin.respond = async (_seen, response) => {
+    const stream = async (response: ServerResponse): Promise<void> => {
       response.writeHead(200, { "Content-Type": "text/event-stream", "Content-Encoding": "gzip" });
       const zip = createGzip({ flush: constants.Z_SYNC_FLUSH });
       zip.pipe(response);
@@ -76,9 +77,10 @@ describe("an answer", () => {
       }
       zip.end();
     };
-    const stream = await openRequest(gate.url, aCall({ "Accept-Encoding": "gzip" })).answered;
+    origin.respond = (_seen, response) => void stream(response);
+    const answer = await openRequest(gate.url, aCall({ "Accept-Encoding": "gzip" })).answered;
     const chunks: Buffer[] = [];
-    for await (const chunk of stream) {
+    for await (const chunk of answer) {
       chunks.push(chunk as Buffer);
       const text = gunzipSync(Buffer.concat(chunks), { finishFlush: constants.Z_SYNC_FLUSH }).toString();
       for (const arrived of arrivals.slice(0, text.split("\n\n").length - 1)) arrived();
