@@ -23,7 +23,7 @@ export async function takeOfOrigin(passage: Passage, pass: Pass): Promise<Decisi
   const { gate, env, request } = passage;
   const { caller, terms, lane, cost } = pass;
   if (cost === 0) return pass;
-  const credential = gate.origin.credentialOf(caller, request.headers);
+  const credential = gate.origin.quotaOf(caller, request.headers);
   const now = Date.now();
   if (!env.ORIGIN_QUOTAS || !gate.origin.isShared(credential, now)) return pass;
   const { limit } = gate.policy.originQuota;
@@ -57,14 +57,16 @@ export async function takeOfOrigin(passage: Passage, pass: Pass): Promise<Decisi
 export async function hearAnswer(passage: Passage, pass: Pass, response: Response): Promise<Response | Refused> {
   const { gate, request, ctx } = passage;
   const { originQuota } = gate.policy;
-  if (!originQuota.isLearned) return response;
+  // How many streams an origin bears is another matter, and no reason to refuse calls.
+  if (!originQuota.isLearned || (pass.lane !== "work" && pass.lane !== "handshake")) return response;
   const { status, headers } = response;
   const body = needsBody(status, headers) ? await readAhead(response) : null;
   const now = Date.now();
   const signs = readLimitSigns(status, headers, body, now);
   const credential = gate.origin.credentialOf(pass.caller, request.headers);
   if (!signs) {
-    if (status < 400) gate.origin.hearNothing(credential, now);
+    // A handshake that gets through says nothing of calls.
+    if (status < 400 && pass.lane === "work") gate.origin.hearNothing(credential, now);
     if (!originQuota.readsAnswers || pass.cost === 0 || status !== 200) return response;
     const heard = listenToBody(response, (text) => {
       const said = readBodySigns(text, Date.now());

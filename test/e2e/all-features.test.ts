@@ -185,6 +185,13 @@ describe("a GET", () => {
     }
   });
 
+  it("that the origin refuses for a limit of its streams closes it for no call", async () => {
+    origin.respond = (_seen, response) => void response.writeHead(429, { "Retry-After": "30" }).end();
+    expect((await send(gate.url, { headers: { Accept: "text/event-stream" } })).status).toBe(429);
+    origin.respond = answerTools;
+    expect((await send(gate.url, aCall())).status).toBe(200);
+  });
+
   it("of HTTP+SSE of 2024-11-05 keeps its stream, and none of its POSTs waits for it", async () => {
     const { key } = await makeKey(gate, "single");
     const at = (path: string) => new URL(path, gate.url).href;
