@@ -64,7 +64,10 @@ export function acquireSlots(
   maxWaitMs: number,
 ): Promise<SlotAnswer | null> {
   const ask = () => namespace.getByName(consumer, { retry: RETRY }).acquireSlots(kind, units, most, maxWaitMs);
-  return within(maxWaitMs + ASK_WITHIN_MS, ask, (text) => JSON.parse(text) as SlotAnswer);
+  const giveBack = (late: SlotAnswer): void => {
+    if (late.kind === "lent") void returnSlots(namespace, consumer, kind, late.lease);
+  };
+  return within(maxWaitMs + ASK_WITHIN_MS, ask, (text) => JSON.parse(text) as SlotAnswer, giveBack);
 }
 
 /** @returns null when the lease has run out, or the object cannot be asked */

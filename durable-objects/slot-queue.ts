@@ -24,9 +24,11 @@ export type SlotAnswer =
 
 interface Waiter {
   readonly units: number;
+  /** Keys of one owner may be on different plans, and plans change: those who wait together need not have the same number. */
   readonly most: number;
-  readonly deadline: number;
+  deadline: number;
   readonly answer: (answer: SlotAnswer) => void;
+  readonly fail: (error: unknown) => void;
 }
 
 /** A queue longer than this is a flood: those behind it are told at once. */
@@ -59,12 +61,12 @@ export class SlotQueue {
 
   acquire(units: number, most: number, maxWaitMs: number, now: number): SlotAnswer | Promise<SlotAnswer> {
     this.#keepUpWithClock(now);
-    // Whoever came first is served first.
-    const lease = this.#waiters.length === 0 ? this.#take(units, most, now) : null;
+    // Whoever came first is served first, but for those who wait because their own number is smaller.
+    const lease = this.#waiters.some((waiter) => waiter.most >= most) ? null : this.#take(units, most, now);
     if (lease) return lease;
     if (maxWaitMs <= 0 || this.#waiters.length >= MAX_WAITERS) return this.#full(units, most, this.#waiters);
-    return new Promise((answer) => {
-      this.#waiters.push({ units, most, deadline: now + maxWaitMs, answer });
+    return new Promise((answer, fail) => {
+      this.#waiters.push({ units, most, deadline: now + maxWaitMs, answer, fail });
       this.#wakeInTime(now);
     });
   }
@@ -92,20 +94,28 @@ export class SlotQueue {
   }
 
   #serve(now: number): void {
-    for (;;) {
-      const [first] = this.#waiters;
-      if (!first) break;
-      const answer = first.deadline <= now ? this.#full(first.units, first.most, []) : this.#take(first.units, first.most, now);
-      if (!answer) break;
-      this.#waiters.shift();
-      first.answer(answer);
+    this.#keepUpWithClock(now);
+    const waiting: Waiter[] = [];
+    /** The largest number that is reached: behind it waits everybody whose number is not larger. */
+    let reached = 0;
+    for (const waiter of this.#waiters) {
+      const { units, most, deadline } = waiter;
+      try {
+        const lent = deadline <= now || most <= reached ? null : this.#take(units, most, now);
+        if (lent) {
+          waiter.answer(lent);
+        } else if (deadline <= now) {
+          waiter.answer(this.#full(units, most, waiting));
+        } else {
+          reached = Math.max(reached, most);
+          waiting.push(waiter);
+        }
+      } catch (error) {
+        // It could not be stored: whoever asked is told so, and the others still have their turn.
+        waiter.fail(error);
+      }
     }
-    // Those further back may have waited long enough as well.
-    this.#waiters = this.#waiters.filter((waiter, ahead) => {
-      if (waiter.deadline > now) return true;
-      waiter.answer(this.#full(waiter.units, waiter.most, this.#waiters.slice(0, ahead)));
-      return false;
-    });
+    this.#waiters = waiting;
     this.#wakeInTime(now);
   }
 
@@ -115,7 +125,11 @@ export class SlotQueue {
   }
 
   #keepUpWithClock(now: number): void {
-    if (now < this.#seenAt) shiftSlots(this.#slots, this.#seenAt - now);
+    const byMs = this.#seenAt - now;
+    if (byMs > 0) {
+      shiftSlots(this.#slots, byMs);
+      for (const waiter of this.#waiters) waiter.deadline -= byMs;
+    }
     this.#seenAt = now;
   }
 

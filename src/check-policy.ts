@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { parseRange } from "./consumers/addresses.ts";
 import { DEFAULT_ADDRESS_PLAN, type Policy } from "./define-policy.ts";
+import { byName } from "./limits/by-name.ts";
 import { namedEntries } from "./limits/named.ts";
 import { planSchema } from "./limits/plan.ts";
 import { MAX_TRAIL } from "./limits/trail.ts";
@@ -57,6 +58,7 @@ const issuer = v.strictObject({
 const policySchema = v.strictObject({
   origin: v.union([originUrl, v.strictObject({ service: v.string() })], 'must be an http(s) URL, {service: "BINDING"} or "same-host"'),
   plans: v.pipe(
+    byName<unknown>(),
     v.record(v.pipe(v.string(), v.regex(/^[\w.-]{1,40}$/, "a plan's name is 1 to 40 letters, digits, dots or dashes")), planSchema),
     v.check((plans) => Object.keys(plans).length > 0, "must name at least one plan"),
   ),
@@ -73,7 +75,12 @@ const policySchema = v.strictObject({
       ),
     }),
   ),
-  repeats: v.optional(v.strictObject({ ...repeat.entries, tools: v.optional(v.record(v.string(), v.union([v.literal(false), repeat]))) })),
+  repeats: v.optional(
+    v.strictObject({
+      ...repeat.entries,
+      tools: v.optional(v.pipe(byName<unknown>(), v.record(v.string(), v.union([v.literal(false), repeat])))),
+    }),
+  ),
   originQuota: v.optional(originQuotaSchema),
   ownTools: v.optional(
     v.strictObject({

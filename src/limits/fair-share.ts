@@ -4,7 +4,7 @@
  * In memory only: after a restart everybody starts from nothing used, and the quota itself still holds.
  */
 
-import { count, createWindow, readWindow, uncount, waitForWindow, type Window } from "./window.ts";
+import { count, createWindow, readWindow, shiftWindow, uncount, waitForWindow, type Window } from "./window.ts";
 
 /** Who has asked within this time is active: long enough for a person to think between two prompts. */
 const ACTIVE_MS = 300_000;
@@ -63,11 +63,20 @@ export function uncountShare(sharers: Sharers, consumer: string, cost: number, a
   if (sharer) uncount(sharer.used, cost, at);
 }
 
-/** When the quota has begun anew: nobody has used anything of it. */
-export function forgetUse(sharers: Sharers): void {
+/** When a quota in windows of this kind has begun anew: nobody has used anything of it. */
+export function forgetUse(sharers: Sharers, per: Pool["per"]): void {
   for (const { used } of sharers.values()) {
+    if (used.per !== per) continue;
     used.count = 0;
     used.cells.length = 0;
+  }
+}
+
+/** Moves every time back with a clock that was set back by `byMs`. */
+export function shiftSharers(sharers: Sharers, byMs: number): void {
+  for (const sharer of sharers.values()) {
+    sharer.seenAt -= byMs;
+    shiftWindow(sharer.used, byMs);
   }
 }
 

@@ -6,6 +6,7 @@
 import * as v from "valibot";
 import type { Message } from "../mcp/message.ts";
 import { subjectOf } from "../mcp/subject.ts";
+import { byName } from "./by-name.ts";
 import type { Limit } from "./limit.ts";
 import { createMatcher, type Matcher } from "./patterns.ts";
 import { quotaLimits, quotasSchema, rateLimit, rateSchema } from "./plan-limits.ts";
@@ -37,9 +38,9 @@ export const namedSchema = v.strictObject({
 
 export type Named = v.InferInput<typeof namedSchema>;
 
-const namesSchema = v.record(
-  v.pipe(v.string(), v.regex(LABEL, 'a name or pattern is 1 to 100 printable ASCII characters without " and \\')),
-  namedSchema,
+const namesSchema = v.pipe(
+  byName<Named>(),
+  v.record(v.pipe(v.string(), v.regex(LABEL, 'a name or pattern is 1 to 100 printable ASCII characters without " and \\')), namedSchema),
 );
 
 /** By what a call is about: the same name may be a tool's and a prompt's. */
@@ -105,7 +106,10 @@ export function costOfCall(cost: number | CostFunction, message: Message): numbe
   if (message.kind !== "request") return 1;
   const args = message.params["arguments"];
   try {
-    const computed = cost(typeof args === "object" && args !== null ? (args as Readonly<Record<string, unknown>>) : {});
+    // A copy: what the function does to it must not change what the loop breaker sees.
+    const computed = cost(typeof args === "object" && args !== null ? structuredClone(args as Readonly<Record<string, unknown>>) : {});
+    // An async function has no cost in time, and what it rejects with must not end the process.
+    if (typeof computed !== "number") Promise.resolve(computed as unknown).catch(() => undefined);
     return Number.isInteger(computed) && computed >= 0 && computed <= MAX_COST ? computed : null;
   } catch {
     return null;

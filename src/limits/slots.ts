@@ -52,7 +52,8 @@ export function createSlots(stored: StoredSlots = NO_SLOTS): Slots {
 
 /** How many are lent. */
 export function slotsInUse(slots: Slots, now: number): number {
-  let inUse = slots.strangers.until > now ? slots.strangers.units : 0;
+  if (slots.strangers.until <= now) slots.strangers = NO_SLOTS;
+  let inUse = slots.strangers.units;
   for (const [id, { units, until }] of slots.leases) {
     if (until <= now) slots.leases.delete(id);
     else inUse += units;

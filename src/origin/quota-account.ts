@@ -6,7 +6,7 @@
 
 import { type Account, refund } from "../limits/account.ts";
 import { ask } from "../limits/ask.ts";
-import { countShare, forgetUse, shareOf, type Sharers, uncountShare } from "../limits/fair-share.ts";
+import { countShare, forgetUse, shareOf, type Sharers, shiftSharers, uncountShare } from "../limits/fair-share.ts";
 import type { Charge, QuotaLimit, Verdict } from "../limits/limit.ts";
 
 /** A window whose end nobody has told: asked again after this. */
@@ -31,6 +31,8 @@ interface ToldQuota {
   readonly pool: number;
   remaining: number;
   resetAt: number;
+  /** When the origin's own number last went before the gate's. */
+  heardAt: number;
   readonly isEstimated: boolean;
 }
 
@@ -40,6 +42,8 @@ export interface Closed {
 }
 
 export interface OriginAccount {
+  /** The latest time seen. A clock that goes back moves everything back with it. */
+  seenAt: number;
   told: ToldQuota | null;
   closed: Closed | null;
   readonly sharers: Sharers;
@@ -63,7 +67,7 @@ export type OriginVerdict =
     };
 
 export function createOriginAccount(): OriginAccount {
-  return { told: null, closed: null, sharers: new Map(), taken: new Map() };
+  return { seenAt: 0, told: null, closed: null, sharers: new Map(), taken: new Map() };
 }
 
 /**
@@ -80,6 +84,7 @@ export function askOrigin(
   now: number,
   record: (verdict: Verdict) => void,
 ): OriginVerdict {
+  keepUpWithClock(origin, now);
   const { closed } = origin;
   if (closed && closed.until > now) {
     return { kind: "refuse", why: "closed", retryAfterMs: Math.ceil(closed.until - now), isEstimated: closed.isEstimated };
@@ -123,33 +128,57 @@ export function askOrigin(
 
 /** Gives back what an admission took: the origin never had the call. Unknown tickets are ignored. */
 export function giveOriginBack(origin: OriginAccount, counted: Account, ticket: number, now: number): void {
+  keepUpWithClock(origin, now);
   const taken = origin.taken.get(ticket);
   if (!taken) return;
   origin.taken.delete(ticket);
   refund(counted, ticket, now);
   uncountShare(origin.sharers, taken.consumer, taken.cost, taken.at);
-  if (origin.told) origin.told.remaining += taken.cost;
+  // What the origin has told since does not count the call, or is of another window.
+  if (origin.told && taken.at >= origin.told.heardAt) origin.told.remaining += taken.cost;
 }
 
 /** Takes note of what an answer told. Others may use the same credential: what the origin says is less is less. */
 export function hearOrigin(origin: OriginAccount, { closedForMs, isEstimated, quota }: Told, now: number): void {
-  if (closedForMs > 0) {
-    const until = now + closedForMs;
-    // An estimate never shortens what was told for sure.
-    const known = origin.closed && origin.closed.until > now && !origin.closed.isEstimated && isEstimated;
-    if (!known) origin.closed = { until, isEstimated };
-  }
+  keepUpWithClock(origin, now);
+  if (closedForMs > 0) origin.closed = longerClosed(origin.closed, { until: now + closedForMs, isEstimated }, now);
   if (!quota) return;
   const resetAt = now + (quota.resetMs ?? UNKNOWN_RESET_MS);
   const told = toldAt(origin, now);
   // Answers overtake each other, so within a window only less is news. More, with a later end, is a new window.
   if (told && (quota.remaining <= told.remaining || resetAt <= told.resetAt + RESET_TOLERANCE_MS)) {
+    if (quota.remaining <= told.remaining) told.heardAt = now;
     told.remaining = Math.min(told.remaining, quota.remaining);
     told.resetAt = Math.max(told.resetAt, resetAt);
     return;
   }
-  if (!told || quota.remaining > told.remaining) forgetUse(origin.sharers);
-  origin.told = { pool: quota.remaining, remaining: quota.remaining, resetAt, isEstimated: quota.resetMs === null };
+  // What was used of a configured quota is used: that one begins anew by itself.
+  forgetUse(origin.sharers, UNTIL_RESET_MS);
+  const { remaining } = quota;
+  origin.told = { pool: remaining, remaining, resetAt, heardAt: now, isEstimated: quota.resetMs === null };
+}
+
+/**
+ * Of two closings the one that holds: a time that the origin told goes before a guess, and of two that it told the longer. A call
+ * that was on its way may well have hit another, shorter limit.
+ */
+export function longerClosed(known: Closed | null, told: Closed, now: number): Closed {
+  if (!known || known.until <= now || (known.isEstimated && !told.isEstimated)) return told;
+  const isLonger = told.until > known.until && known.isEstimated === told.isEstimated;
+  return isLonger ? told : known;
+}
+
+function keepUpWithClock(origin: OriginAccount, now: number): void {
+  const byMs = origin.seenAt - now;
+  origin.seenAt = now;
+  if (byMs <= 0) return;
+  // What was taken before is not given back: when that was, is no longer certain.
+  origin.taken.clear();
+  shiftSharers(origin.sharers, byMs);
+  if (origin.closed) origin.closed = { ...origin.closed, until: origin.closed.until - byMs };
+  if (!origin.told) return;
+  origin.told.resetAt -= byMs;
+  origin.told.heardAt -= byMs;
 }
 
 function toldAt(origin: OriginAccount, now: number): ToldQuota | null {

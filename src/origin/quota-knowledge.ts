@@ -8,10 +8,12 @@ import { BoundedCache } from "../bounded-cache.ts";
 import type { Caller } from "../consumers/caller.ts";
 import { fingerprint } from "../mcp/fingerprint.ts";
 import type { LimitSigns } from "./limit-signs.ts";
-import type { Told } from "./quota-account.ts";
+import { longerClosed, type Told } from "./quota-account.ts";
 import type { OriginQuota } from "./quota-policy.ts";
 
 const MAX_CREDENTIALS = 5_000;
+/** The origin's own credential. */
+const SHARED = "shared";
 /** The first guess at how long an origin that names no time stays closed; each next one is twice as long. */
 const FIRST_GUESS_MS = 5_000;
 const LONGEST_GUESS_MS = 60_000;
@@ -38,6 +40,8 @@ interface Knowledge {
 export class OriginKnowledge {
   readonly #policy: OriginQuota;
   readonly #known = new BoundedCache<Knowledge>(MAX_CREDENTIALS);
+  /** Apart from the others: whoever makes up credentials must not have it forgotten. */
+  readonly #shared = new BoundedCache<Knowledge>(2);
   /** The last look at a success, and whose it was: what is busy is mostly one credential. */
   #lookedAt = 0;
   #lookedFor = "";
@@ -46,16 +50,25 @@ export class OriginKnowledge {
     this.#policy = policy;
   }
 
-  /** Whose quota a call of this caller is paid from: the origin's one credential, or one that the caller brings. */
+  /** Whose word from the origin a call of this caller goes by: of the origin's one credential, or one that the caller brings. */
   credentialOf(caller: Caller, headers: Headers): string {
-    if (this.#policy.of === "consumer" || caller.kind === "jwt" || caller.kind === "bearer") return caller.id;
+    if (this.#isItsOwn(caller)) return caller.id;
     const forwarded = caller.consumedHeader === "authorization" ? null : headers.get("authorization");
-    return forwarded === null ? "shared" : `authorization:${fingerprint("authorization", { forwarded })}`;
+    return forwarded === null ? SHARED : `authorization:${fingerprint("authorization", { forwarded })}`;
+  }
+
+  /**
+   * What a call of this caller is counted with. A configured quota is counted for everybody whom the gate knows by a key or an
+   * address: a header that an origin may not even look at must not open a quota of its own.
+   */
+  quotaOf(caller: Caller, credential: string): string {
+    if (!this.#policy.limit) return credential;
+    return this.#isItsOwn(caller) ? caller.id : SHARED;
   }
 
   /** While the origin is known to be closed: for how much longer. */
   closedFor(credential: string, now: number): { readonly retryAfterMs: number; readonly isEstimated: boolean } | null {
-    const known = this.#known.get(credential, now);
+    const known = this.#cacheOf(credential).get(credential, now);
     if (!known || known.closedUntil <= now) return null;
     return { retryAfterMs: Math.ceil(known.closedUntil - now), isEstimated: known.isEstimated };
   }
@@ -63,7 +76,7 @@ export class OriginKnowledge {
   /** Whether a call has to be asked about: a quota is configured, or one that was told is running out. */
   isShared(credential: string, now: number): boolean {
     if (this.#policy.limit) return true;
-    const known = this.#known.get(credential, now);
+    const known = this.#cacheOf(credential).get(credential, now);
     return known !== undefined && isRunningOut(known, now);
   }
 
@@ -72,7 +85,7 @@ export class OriginKnowledge {
    * Asked once for each answer.
    */
   isWorthALook(credential: string, now: number): boolean {
-    const known = this.#known.get(credential, now);
+    const known = this.#cacheOf(credential).get(credential, now);
     if (known && (known.guesses > 0 || isRunningOut(known, now))) return true;
     if (now - this.#lookedAt < LOOK_EVERY_MS && now >= this.#lookedAt && this.#lookedFor === credential) return false;
     this.#lookedAt = now;
@@ -90,7 +103,7 @@ export class OriginKnowledge {
 
   /** An answer that says nothing of limits, to a call that had got through: guesses start small again. */
   hearNothing(credential: string, now: number): void {
-    const known = this.#known.get(credential, now);
+    const known = this.#cacheOf(credential).get(credential, now);
     if (known && known.closedUntil <= now) known.guesses = 0;
   }
 
@@ -113,8 +126,11 @@ export class OriginKnowledge {
       known.guesses = 0;
     }
     if (closedMs > 0) {
-      known.closedUntil = now + closedMs;
-      known.isEstimated = isEstimated;
+      const { closedUntil: until } = known;
+      const closed = longerClosed({ until, isEstimated: known.isEstimated }, { until: now + closedMs, isEstimated }, now);
+      known.closedUntil = closed.until;
+      known.isEstimated = isEstimated = closed.isEstimated;
+      closedMs = closed.until - now;
     }
     if (quota) {
       known.remaining = quota.remaining;
@@ -127,9 +143,18 @@ export class OriginKnowledge {
     return { told: { closedForMs: closedMs, isEstimated, quota }, isNews };
   }
 
+  /** Whether a caller has a credential by being who it is. */
+  #isItsOwn({ kind }: Caller): boolean {
+    return this.#policy.of === "consumer" || kind === "jwt" || kind === "bearer";
+  }
+
+  #cacheOf(credential: string): BoundedCache<Knowledge> {
+    return credential === SHARED ? this.#shared : this.#known;
+  }
+
   #entry(credential: string, now: number): Knowledge {
     return (
-      this.#known.get(credential, now) ?? {
+      this.#cacheOf(credential).get(credential, now) ?? {
         closedUntil: 0,
         isEstimated: false,
         guesses: 0,
@@ -143,7 +168,7 @@ export class OriginKnowledge {
 
   /** Guesses outlive the closing that they were made for, or each would be the first. */
   #keep(credential: string, known: Knowledge): void {
-    this.#known.set(credential, known, Math.max(known.closedUntil + 2 * LONGEST_GUESS_MS, known.resetAt));
+    this.#cacheOf(credential).set(credential, known, Math.max(known.closedUntil + 2 * LONGEST_GUESS_MS, known.resetAt));
   }
 }
 

@@ -12,8 +12,9 @@ export interface OriginQuotaPolicy {
   readonly calls?: number;
   readonly per?: string;
   /**
-   * Whose quota it is. `"shared"` (default): the origin's one credential, except for callers who bring one of their own
-   * (their `Authorization` is forwarded), each of whom has its own. `"consumer"`: the origin limits each consumer by itself.
+   * Whose quota it is. `"shared"` (default): the origin's one credential. Callers with a verified or opaque token have one each,
+   * and of what is learned so has whoever brings an `Authorization` of its own. `"consumer"`: the origin limits each
+   * consumer by itself.
    */
   readonly of?: "shared" | "consumer";
   /** Learn from the origin's answers. Default true. */

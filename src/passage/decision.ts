@@ -23,9 +23,10 @@ export interface Pass {
   readonly cost: number;
   /** For a refund; null when no object was asked. */
   readonly ticket: number | null;
-  /** Whose quota at the origin the call is paid from, and a ticket for a refund there; null where there is none to share. */
+  /** Whose word from the origin the call goes by: see origin/quota-knowledge.ts. */
   readonly credential: string;
-  readonly originTicket: number | null;
+  /** For a refund to the origin's quota; null where there is none to share. */
+  readonly originTicket: { readonly quota: string; readonly ticket: number } | null;
   /** Kept until the answer has ended. */
   readonly slots: readonly Slot[];
   readonly metered: readonly MeteredLimit[];

@@ -21,21 +21,22 @@ const UNTOLD_PERIOD_MS = 60_000;
 /** Takes a call's part of the origin's quota, where there is one to share. The call costs the quota what it costs the plan. */
 export async function takeOfOrigin(passage: Passage, pass: Pass): Promise<Decision> {
   const { gate, env } = passage;
-  const { caller, terms, lane, cost, credential } = pass;
+  const { caller, terms, lane, cost } = pass;
   if (cost === 0) return pass;
+  const quota = gate.origin.quotaOf(caller, pass.credential);
   const now = Date.now();
-  if (!env.ORIGIN_QUOTAS || !gate.origin.isShared(credential, now)) return pass;
+  if (!env.ORIGIN_QUOTAS || !gate.origin.isShared(quota, now)) return pass;
   const { limit } = gate.policy.originQuota;
   if (limit && cost > limit.calls) {
     giveBack(passage, pass);
     return { kind: "answer", response: impossibleAnswer(terms.plan, { limits: [limit] }, passage) };
   }
-  const verdict = await askOriginQuota(env.ORIGIN_QUOTAS, credential, limit, { consumer: caller.id, weight: terms.weight, cost });
+  const verdict = await askOriginQuota(env.ORIGIN_QUOTAS, quota, limit, { consumer: caller.id, weight: terms.weight, cost });
   // The origin's own word is then the bound.
   if (verdict === null) return pass;
   if (verdict.kind === "refuse") {
     const { why, retryAfterMs, isEstimated } = verdict;
-    if (why === "closed") gate.origin.noteClosed(credential, retryAfterMs, isEstimated, now);
+    if (why === "closed") gate.origin.noteClosed(quota, retryAfterMs, isEstimated, now);
     giveBack(passage, pass);
     const violated = limit ? [limit] : [];
     return refuse(passage, caller, terms, lane, {
@@ -49,7 +50,7 @@ export async function takeOfOrigin(passage: Passage, pass: Pass): Promise<Decisi
   }
   const { ticket, remaining, resetMs } = verdict;
   const metered = { limit: limit ?? toldLimit(remaining, resetMs), meter: { remaining, resetMs } };
-  return { ...pass, originTicket: ticket, metered: remaining < 0 ? pass.metered : [...pass.metered, metered] };
+  return { ...pass, originTicket: { quota, ticket }, metered: remaining < 0 ? pass.metered : [...pass.metered, metered] };
 }
 
 /**
@@ -59,7 +60,8 @@ export async function takeOfOrigin(passage: Passage, pass: Pass): Promise<Decisi
 export function hearAnswer(passage: Passage, pass: Pass, response: Response): Response | Promise<Response | Refused> {
   const { gate } = passage;
   const { originQuota } = gate.policy;
-  if (!originQuota.isLearned) return response;
+  // How many streams an origin bears is another matter, and no reason to refuse calls.
+  if (!originQuota.isLearned || (pass.lane !== "work" && pass.lane !== "handshake")) return response;
   const mayBeSkipped = response.status < 400 && !originQuota.readsAnswers;
   if (mayBeSkipped && !gate.origin.isWorthALook(pass.credential, Date.now())) return response;
   return lookAtAnswer(passage, pass, response);
@@ -70,29 +72,34 @@ async function lookAtAnswer(passage: Passage, pass: Pass, response: Response): P
   const { originQuota } = gate.policy;
   const { credential } = pass;
   const { status, headers } = response;
-  const ahead = needsBody(status, headers) ? await readAhead(response) : { response, text: null };
+  const body = needsBody(status, headers) ? await readAhead(response) : null;
   const now = Date.now();
-  const signs = readLimitSigns(status, headers, ahead.text, now);
+  const signs = readLimitSigns(status, headers, body, now);
   if (!signs) {
-    if (status < 400) gate.origin.hearNothing(credential, now);
-    if (!originQuota.readsAnswers || pass.cost === 0 || status !== 200) return ahead.response;
-    return listenToBody(ahead.response, (text) => {
+    // A handshake that gets through says nothing of calls.
+    if (status < 400 && pass.lane === "work") gate.origin.hearNothing(credential, now);
+    if (!originQuota.readsAnswers || pass.cost === 0 || status !== 200) return response;
+    const heard = listenToBody(response, (text) => {
       const said = readBodySigns(text, Date.now());
       if (said) ctx.waitUntil(note(passage, credential, said).done);
     });
+    ctx.waitUntil(heard.done);
+    return heard.response;
   }
   const { told, done } = note(passage, credential, signs);
   ctx.waitUntil(done);
-  if (!signs.isRefusal) return ahead.response;
+  if (!signs.isRefusal) return response;
   giveBack(passage, pass);
   // An origin that tells its time says it in its own words. So it does to a handshake, whatever it tells.
-  if (headers.has("retry-after") || pass.lane !== "work") return ahead.response;
+  if (headers.has("retry-after") || pass.lane !== "work") return response;
+  // Nobody will read it: the origin need not go on sending.
+  response.body?.cancel().catch(() => undefined);
   return refuse(passage, pass.caller, pass.terms, pass.lane, {
     cause: "origin",
     retryAfterMs: told.closedForMs,
     isEstimated: told.isEstimated,
     meters: pass.metered,
-    origin: { why: "closed", answer: { status, body: ahead.text ?? "" } },
+    origin: { why: "closed", answer: { status, body: body ?? "" } },
   });
 }
 

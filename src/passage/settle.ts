@@ -9,10 +9,10 @@ import { giveSlotsBack } from "./slots.ts";
 /** The origin never had the call: whoever was charged for it gets everything back. */
 export function giveBack(passage: Passage, pass: Pass): void {
   const { ctx, env } = passage;
-  const { caller, ticket, credential, originTicket, slots, alongside, payer } = pass;
+  const { caller, ticket, originTicket, slots, alongside, payer } = pass;
   if (ticket !== null) ctx.waitUntil(refundConsumer(env.CONSUMERS, caller.id, ticket));
   if (originTicket !== null && env.ORIGIN_QUOTAS) {
-    ctx.waitUntil(refundOriginQuota(env.ORIGIN_QUOTAS, credential, originTicket));
+    ctx.waitUntil(refundOriginQuota(env.ORIGIN_QUOTAS, originTicket.quota, originTicket.ticket));
   }
   giveSlotsBack(passage, slots);
   if (payer) ctx.waitUntil(refundConsumer(env.CONSUMERS, payer.consumer, payer.ticket));

@@ -88,7 +88,7 @@ export function keepWhileStreaming(response: Response, slots: readonly Slot[], c
     ctx.waitUntil(giveBack());
     return response;
   }
-  const { readable, writable } = new IdentityTransformStream();
+  const { readable, writable } = passingThrough(response.headers);
   // The one who reads learns of a broken stream by itself.
   ctx.waitUntil(
     response.body
@@ -97,4 +97,11 @@ export function keepWhileStreaming(response: Response, slots: readonly Slot[], c
       .then(giveBack),
   );
   return new Response(readable, response);
+}
+
+/** An answer that tells its length still does behind it. One that is compressed is compressed anew, and has another. */
+function passingThrough(headers: Headers): IdentityTransformStream {
+  const length = Number(headers.get("content-length") ?? Number.NaN);
+  const isKnown = Number.isSafeInteger(length) && length >= 0 && !headers.has("content-encoding");
+  return isKnown ? new FixedLengthStream(length) : new IdentityTransformStream();
 }

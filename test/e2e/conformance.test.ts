@@ -19,24 +19,48 @@ const REQUIRED = { "2025-11-25": 84, "2026-07-28": 164 } as const;
 /** An extension that the fixture does not have; the suite runs it and does not score it. */
 const UNSCORED = /^tasks-/;
 
+/** The same with everything on that looks at calls and answers, takes slots or counts for the origin. */
+const EVERYTHING = policyText({
+  plans: { anonymous: { rate: PLENTY, concurrency: 500, streams: 500, tools: { "test_*": { rate: PLENTY, cost: 2 } } } },
+  repeats: {
+    identical: 1_000,
+    sameTool: { calls: 1_000, withinSeconds: 60 },
+    inARow: { calls: 100, withinSeconds: 1 },
+    takingTurns: { calls: 100, withinSeconds: 1 },
+  },
+  handshake: { address: PLENTY },
+  originQuota: { calls: PLENTY, per: "1h", readAnswers: true },
+  ownTools: { prefix: "turnpike_" },
+});
+
 /** One for each side, so that what one run changes is not told to the other's subscriptions. */
 let bare: DualEraServer;
 let gated: DualEraServer;
+let fullyGated: DualEraServer;
 let gate: RunningGate;
+let fullGate: RunningGate;
 beforeAll(async () => {
-  [bare, gated] = await Promise.all([startFixture(), startFixture()]);
-  gate = await startGate({ origin: gated.url, policy: POLICY });
+  [bare, gated, fullyGated] = await Promise.all([startFixture(), startFixture(), startFixture()]);
+  [gate, fullGate] = await Promise.all([
+    startGate({ origin: gated.url, policy: POLICY }),
+    startGate({ origin: fullyGated.url, policy: EVERYTHING }),
+  ]);
 });
 afterAll(async () => {
-  await gate.stop();
-  await Promise.all([bare.stop(), gated.stop()]);
+  await Promise.all([gate.stop(), fullGate.stop()]);
+  await Promise.all([bare.stop(), gated.stop(), fullyGated.stop()]);
 });
 
 describe.for(["2025-11-25", "2026-07-28"] as const)("the requirements of %s", (revision) => {
   let direct: SuiteResult;
   let throughGate: SuiteResult;
+  let throughFullGate: SuiteResult;
   beforeAll(async () => {
-    [direct, throughGate] = await Promise.all([runSuite(bare.url, revision), runSuite(gate.url, revision)]);
+    [direct, throughGate, throughFullGate] = (await Promise.all([bare, gate, fullGate].map(({ url }) => runSuite(url, revision)))) as [
+      SuiteResult,
+      SuiteResult,
+      SuiteResult,
+    ];
     console.log(`Conformance suite, requirements of ${revision}\n${sideBySide(direct, throughGate)}`);
   });
 
@@ -49,6 +73,11 @@ describe.for(["2025-11-25", "2026-07-28"] as const)("the requirements of %s", (r
   it("are met through the gate in the same checks, with the same outcomes", () => {
     expect([...throughGate.keys()]).toEqual([...direct.keys()]);
     for (const [name, result] of throughGate) expect({ name, ...result }).toEqual({ name, ...direct.get(name) });
+  });
+
+  it("are met in the same way with slots, loops, costs, the origin's quota and the gate's own tools on", () => {
+    expect([...throughFullGate.keys()]).toEqual([...direct.keys()]);
+    for (const [name, result] of throughFullGate) expect({ name, ...result }).toEqual({ name, ...direct.get(name) });
   });
 
   it("include protection against DNS rebinding, which the gate gives by itself", () => {

@@ -213,6 +213,9 @@ describe("a configured quota of the origin", () => {
     const rest = await Promise.all(Array.from({ length: 30 }, (_, i) => call(modest.key, 100 + i)));
     expect(rest.filter(({ status }) => status === 200).length).toBe(HOURLY / 2 - 8);
     expect(rest.find(({ status }) => status === 200)!.headers["ratelimit-policy"]).toContain(`"origin";q=${HOURLY};w=3600`);
+    // A header that the origin may not even look at is no quota of its own.
+    const madeUp = await postMessage(configured.url, toolCall("t"), { "X-API-Key": greedy.key, Authorization: "Bearer made-up" });
+    expect(errorIn(madeUp).error.data).toMatchObject({ limiter: "origin" });
   });
 });
 

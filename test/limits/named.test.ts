@@ -1,8 +1,11 @@
 import { describe, expect, test } from "vitest";
+import { findProblems } from "../../src/check-policy.ts";
+import type { Policy } from "../../src/define-policy.ts";
 import { createAccount } from "../../src/limits/account.ts";
 import { ask } from "../../src/limits/ask.ts";
-import { costOf, maskOf, price } from "../../src/limits/price.ts";
+import { costOf, maskOf, price, watchCharges } from "../../src/limits/price.ts";
 import { limitsIn, resolveTerms } from "../../src/limits/terms.ts";
+import { createWatchRules } from "../../src/limits/watches.ts";
 import type { Message } from "../../src/mcp/message.ts";
 
 const NOW = Date.UTC(2026, 10, 21, 12);
@@ -17,6 +20,17 @@ const TERMS = resolveTerms(
       read: { cost: 0 },
       "*_many": { cost: ({ ids }) => (Array.isArray(ids) ? ids.length : 1) },
       broken: { cost: () => 1.5 },
+      "takes_*": {
+        cost: (args) => {
+          const ids = args["ids"] as unknown[];
+          let cost = 0;
+          while (ids.pop() !== undefined) cost++;
+          return cost;
+        },
+      },
+      nan: { cost: () => Number.NaN },
+      negative: { cost: () => -1 },
+      async: { cost: (async () => Promise.reject(new Error("bad policy"))) as unknown as () => number },
       throwing: {
         cost: () => {
           throw new Error("bad policy");
@@ -98,5 +112,45 @@ describe("a tool's own limit", () => {
     const free = resolveTerms("free", { rate: 300, tools: { search: { rate: 30 } } }, HANDSHAKE);
     const again = price([call("search")], free);
     expect(ask(account, again.set!.limits, again.charges, 0, NOW)).toMatchObject({ kind: "refuse" });
+  });
+});
+
+describe("a policy's cost function", () => {
+  test("may do what it likes to its arguments: the loop breaker still tells the calls apart", () => {
+    const rules = createWatchRules({ identical: { calls: 1, windowMs: 60_000, mode: "enforce" } }, {});
+    const [one, other] = [[1, 2, 3], [4]].map((ids) => {
+      const messages = [call("takes_all", { ids })];
+      const priced = price(messages, TERMS);
+      return { cost: costOf(priced), watches: watchCharges(priced, messages, rules)[0]!.watches };
+    });
+    expect([one!.cost, other!.cost]).toEqual([3, 1]);
+    expect(one!.watches).not.toEqual(other!.watches);
+  });
+
+  test.each(["nan", "negative", "async"])("that gives no cost (%s) makes the call cost 1, and the operator is told", async (name) => {
+    const priced = price([call(name)], TERMS);
+    expect({ cost: costOf(priced), uncosted: priced.uncosted.length }).toEqual({ cost: 1, uncosted: 1 });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+});
+
+describe("names that every object has", () => {
+  test("are ordinary ones for a caller: nothing is set for them", () => {
+    for (const name of ["__proto__", "constructor", "toString", "hasOwnProperty", ""]) {
+      expect({ name, cost: costOf(price([call(name)], TERMS)), limits: names([call(name)]) }).toEqual({ name, cost: 1, limits: ["pro"] });
+    }
+  });
+
+  test("can be set, but for those that a policy's check would pass over, which it tells", () => {
+    const plans = { anonymous: { rate: 10, tools: { toString: { cost: 5 }, hasOwnProperty: { rate: 3 } } } };
+    const policy = { origin: "https://origin.example/mcp", plans };
+    expect(findProblems(policy)).toEqual([]);
+    const terms = resolveTerms("anonymous", plans.anonymous, HANDSHAKE);
+    expect(costOf(price([call("toString")], terms))).toBe(5);
+    for (const name of ["constructor", "__proto__"]) {
+      const tools = JSON.parse(`{${JSON.stringify(name)}:{"cost":-5}}`) as Record<string, { cost: number }>;
+      expect(findProblems({ ...policy, tools })[0]).toMatch(/^tools: cannot have the names/);
+      expect(findProblems({ ...policy, repeats: { tools } } as unknown as Policy)[0]).toMatch(/^repeats\.tools: cannot have/);
+    }
   });
 });

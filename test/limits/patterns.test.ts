@@ -15,6 +15,10 @@ describe("names by pattern", () => {
     ["file://*", "file:///a\nb", true],
     ["(x)*", "(x)1", true],
     ["Get*", "get_x", false],
+    ["ab*ba", "aba", false],
+    ["a*b*b", "ab", false],
+    ["a**b", "ab", true],
+    ["*a*", "bab", true],
   ])("%j matches %j: %s", (pattern, name, expected) => {
     expect(createMatcher({ [pattern]: "value" })(name)).toBe(expected ? "value" : undefined);
   });
@@ -33,5 +37,23 @@ describe("names by pattern", () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  test("patterns with several stars mean what the regular expression would", () => {
+    const text = fc.string({ unit: fc.constantFrom("a", "b"), maxLength: 10 });
+    const pattern = fc.string({ unit: fc.constantFrom("a", "b", "*"), maxLength: 7 });
+    fc.assert(
+      fc.property(pattern, text, (pattern, name) => {
+        const isMatch = new RegExp(`^${pattern.replaceAll("*", ".*")}$`).test(name);
+        expect(createMatcher({ [pattern]: 1 })(name)).toBe(isMatch ? 1 : undefined);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test("a name of megabytes that nearly matches is told apart at once", { timeout: 5_000 }, () => {
+    const matcher = createMatcher({ "*a*a*a*c": 1, "*ab*ba*c": 2 });
+    expect(matcher("a".repeat(2_000_000))).toBeUndefined();
+    expect(matcher("ab".repeat(1_000_000))).toBeUndefined();
   });
 });

@@ -75,6 +75,22 @@ describe("a quota that the origin tells", () => {
     expect([1, 2, 3].map(() => origin.ask(START + 2_000).kind)).toEqual(["admit", "admit", "refuse"]);
   });
 
+  test("does not grow by a call that is given back after the origin has told its number", () => {
+    const origin = anOrigin(null);
+    origin.hear(told(10, 60_000), START);
+    const refused = origin.ask(START + 1);
+    const failed = origin.ask(START + 1);
+    if (refused.kind !== "admit" || failed.kind !== "admit") throw new Error("must pass");
+    origin.giveBack(failed.ticket, START + 2);
+    origin.hear(told(1, 59_000), START + 3);
+    origin.giveBack(refused.ticket, START + 4);
+    expect([1, 2].map(() => origin.ask(START + 5).kind)).toEqual(["admit", "refuse"]);
+    // Nor is it given to the next window.
+    origin.hear(told(0, 120_000), START + 60_000);
+    origin.giveBack(refused.ticket, START + 60_001);
+    expect(origin.ask(START + 60_002).kind).toBe("refuse");
+  });
+
   test("begins anew when the origin says so", () => {
     const origin = anOrigin(null);
     origin.hear(told(0, 5_000), START);
@@ -102,6 +118,21 @@ describe("a quota that the origin tells", () => {
   });
 });
 
+describe("a quota that is configured and told", () => {
+  test("does not forget what a greedy consumer has had of it when the origin tells of a new window, or of one that slides", () => {
+    const origin = anOrigin(HOURLY);
+    let greedy = 0;
+    for (let i = 0; i < 60; i++) {
+      const now = START + i * 5_000;
+      if (i % 20 === 0) origin.ask(now, "key:modest");
+      if (origin.ask(now, "key:greedy").kind === "admit") greedy++;
+      // There is always a little more, and it always ends in a minute.
+      origin.hear({ ...quiet, quota: { limit: 100, remaining: 30 + i, resetMs: 60_000 } }, now);
+    }
+    expect(greedy).toBe(HOURLY.calls / 2);
+  });
+});
+
 describe("an origin that has closed", () => {
   test("gets no call until its time is over, and a guess never shortens what it said", () => {
     const origin = anOrigin(null);
@@ -109,5 +140,24 @@ describe("an origin that has closed", () => {
     origin.hear({ ...quiet, closedForMs: 5_000, isEstimated: true }, START + 1_000);
     expect(origin.ask(START + 10_000)).toEqual({ kind: "refuse", why: "closed", retryAfterMs: 20_000, isEstimated: false });
     expect(origin.ask(START + 30_000).kind).toBe("admit");
+  });
+
+  test("stays closed for the longer of two times that it told, and its word goes before a guess", () => {
+    const origin = anOrigin(null);
+    origin.hear({ ...quiet, closedForMs: 60_000, isEstimated: true }, START);
+    origin.hear({ ...quiet, closedForMs: 30_000 }, START);
+    // A call that was on its way has hit a shorter limit.
+    origin.hear({ ...quiet, closedForMs: 1_000 }, START + 100);
+    expect(origin.ask(START + 5_000)).toEqual({ kind: "refuse", why: "closed", retryAfterMs: 25_000, isEstimated: false });
+    origin.hear({ ...quiet, closedForMs: 60_000 }, START + 5_000);
+    expect(origin.ask(START + 30_000)).toMatchObject({ kind: "refuse", retryAfterMs: 35_000 });
+  });
+
+  test("stays closed for as long when the clock is set back, and no longer", () => {
+    const origin = anOrigin(null);
+    origin.hear({ ...told(5, 60_000), closedForMs: 30_000 }, START);
+    const back = START - 3_600_000;
+    expect(origin.ask(back)).toMatchObject({ kind: "refuse", why: "closed", retryAfterMs: 30_000 });
+    expect(origin.ask(back + 30_000)).toMatchObject({ kind: "admit", remaining: 4, resetMs: 30_000 });
   });
 });

@@ -34,6 +34,24 @@ describe("whose quota a call is paid from", () => {
   });
 });
 
+describe("what a call is counted with", () => {
+  const authorized = new Headers({ Authorization: "Bearer made-up" });
+
+  test("is the one configured quota, whatever Authorization a caller without a token of its own may add", () => {
+    const knowledge = new OriginKnowledge(resolveOriginQuota({ calls: 5_000, per: "1h" }));
+    const own = knowledge.credentialOf(ADDRESS, authorized);
+    expect(knowledge.quotaOf(ADDRESS, own)).toBe("shared");
+    expect(knowledge.quotaOf({ ...KEY, consumedHeader: "x-api-key" }, own)).toBe("shared");
+    expect(knowledge.quotaOf({ ...KEY, id: "bearer:h", kind: "bearer", consumedHeader: null }, own)).toBe("bearer:h");
+    expect(new OriginKnowledge(resolveOriginQuota({ calls: 1, per: "1h", of: "consumer" })).quotaOf(ADDRESS, own)).toBe(ADDRESS.id);
+  });
+
+  test("is what the origin tells of the caller's own credential, where nothing is configured", () => {
+    const knowledge = new OriginKnowledge(resolveOriginQuota());
+    expect(knowledge.quotaOf(ADDRESS, "any")).toBe("any");
+  });
+});
+
 describe("what an isolate knows of the origin", () => {
   test("is nothing at first: no call is asked about, and none refused", () => {
     const knowledge = new OriginKnowledge(resolveOriginQuota());
@@ -88,5 +106,19 @@ describe("what an isolate knows of the origin", () => {
 
   test("a configured quota is always asked about", () => {
     expect(new OriginKnowledge(resolveOriginQuota({ calls: 5_000, per: "1h" })).isShared("shared", NOW)).toBe(true);
+  });
+
+  test("is not forgotten for made-up credentials, however many", () => {
+    const knowledge = new OriginKnowledge(resolveOriginQuota());
+    knowledge.hear("shared", refused(60_000), NOW);
+    for (let i = 0; i < 20_000; i++) knowledge.hear(`authorization:${i}`, remaining(10), NOW + 1);
+    expect(knowledge.closedFor("shared", NOW + 1_000)).toEqual({ retryAfterMs: 59_000, isEstimated: false });
+  });
+
+  test("a call that was on its way and hit a shorter limit does not open the origin earlier, and is told the true time", () => {
+    const knowledge = new OriginKnowledge(resolveOriginQuota());
+    knowledge.hear("shared", refused(30_000), NOW);
+    expect(knowledge.hear("shared", refused(1_000), NOW + 100).told).toMatchObject({ closedForMs: 29_900, isEstimated: false });
+    expect(knowledge.closedFor("shared", NOW + 10_000)).toEqual({ retryAfterMs: 20_000, isEstimated: false });
   });
 });
