@@ -49,7 +49,12 @@ const WHY = {
   foreign: "foreign-challenge",
 } as const;
 
-const NOT_REDEEMED = { replayed: "spent-challenge", "too-old": "superseded-challenge", "too-many": "enough-credits" } as const;
+const NOT_REDEEMED = {
+  replayed: "spent-challenge",
+  expired: "expired-challenge",
+  "too-old": "superseded-challenge",
+  "too-many": "enough-credits",
+} as const;
 
 /**
  * Puts what a solution has won on the caller's account. One signature and one hash are checked before anything else is touched,
@@ -74,7 +79,9 @@ export async function redeemSolution(visit: Visit, solution: Solution, visitor: 
   const { id, solvesAtIssue, call, expiresAt: redeemableUntil } = genuine.solved;
   // A plan that has stopped offering keeps its word to those who are at it.
   const { calls, lifeMs } = terms.offers.pow ?? DEFAULT_POW;
-  const redemption = { id, redeemableUntil, solvesAtIssue, calls, expiresAt: now + lifeMs, keptFor: call };
+  const { burst, perMinute } = terms.rate;
+  const rate = { burst, perMinute };
+  const redemption = { id, redeemableUntil, solvesAtIssue, calls, expiresAt: now + lifeMs, keptFor: call, rate };
   const redeemed = await redeemCredit(env.CONSUMERS, caller.id, redemption);
   if (!redeemed) return { ok: false, response: unavailableAnswer() };
   if (!redeemed.ok) return { ok: false, response: endpointProblem(NOT_REDEEMED[redeemed.why]) };
