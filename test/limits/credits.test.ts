@@ -254,12 +254,19 @@ describe("a pass", () => {
 
   test("gives back what it took, once", () => {
     const account = createAccount(1);
-    const solved = aRedemption({ calls: 3 });
+    const solved = aRedemption({ calls: 5 });
     redeem(account.credits, solved, START);
-    const ticket = spendFor(account, solved.id, 3, 1, START)!;
+    const [some, rest] = [spendFor(account, solved.id, 2, 1, START)!, spendFor(account, solved.id, 3, 1, START)!];
     expect(creditLeft(account.credits, START)).toBe(0);
-    refund(account, ticket, START + 10);
-    refund(account, ticket, START + 10);
-    expect(creditLeft(account.credits, START)).toBe(3);
+    // From nothing, and beside what is there.
+    for (const [ticket, left] of [
+      [rest, 3],
+      [rest, 3],
+      [some, 5],
+      [some, 5],
+    ] as const) {
+      refund(account, ticket, START + 10);
+      expect(creditLeft(account.credits, START + 10)).toBe(left);
+    }
   });
 });
