@@ -8,7 +8,8 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { keepUpWithClock, refund } from "../src/limits/account.ts";
-import { ask, readMeters, spendFor } from "../src/limits/ask.ts";
+import { ask, readMeters } from "../src/limits/ask.ts";
+import { spendFor } from "../src/limits/bill.ts";
 import { creditLeft, redeem, type Redemption } from "../src/limits/credits.ts";
 import type { Limit, Meter } from "../src/limits/limit.ts";
 import { coversSlots, exactSlots, type LeaseTicket, NO_SLOTS, slotsAhead, slotsInUse, type StoredSlots } from "../src/limits/slots.ts";
@@ -111,7 +112,7 @@ export class Consumer extends DurableObject {
   }
 
   /**
-   * Takes `units` of one credit for what this consumer was not asked about: see limits/ask.ts. With 0 units it only tells.
+   * Takes `units` of one credit for what this consumer was not asked about: see limits/bill.ts. With 0 units it only tells.
    * @returns a `CreditAnswer` as JSON
    */
   spend(creditId: string, units: number, tag: number | null): string {

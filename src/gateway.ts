@@ -56,7 +56,7 @@ function turnBack(passage: Passage, decision: Exclude<Decision, Pass>): Response
 /** The refusal, said so that it helps, with a way on where there is one, and logged. */
 async function say(passage: Passage, refused: Refused): Promise<Response> {
   const { caller, terms, isRemembered, payable } = refused;
-  const challenges = payable ? await offersFor(passage, caller, terms, payable, payable.cost) : [];
+  const challenges = payable ? await offersFor(passage, caller, terms, payable) : [];
   const refusal = challenges.length > 0 ? { ...refused.refusal, challenges } : refused.refusal;
   passage.gate.log(refusalLine(refusal, caller.id, describePassage(passage), isRemembered));
   return refusalAnswer(refusal, passage, terms.refuse === "result", Date.now());

@@ -6,6 +6,7 @@ import type { Gate, GateEnv } from "./gate.ts";
 import { type Visit } from "./endpoints/caller.ts";
 import { limits } from "./endpoints/limits.ts";
 import { challenge, status, verify, verifyToken } from "./endpoints/own.ts";
+import { ownJson } from "./endpoints/small-body.ts";
 import { toolsServer } from "./endpoints/tools.ts";
 import { passMcp } from "./gateway.ts";
 import { lookElsewhere } from "./mcp/elsewhere.ts";
@@ -19,21 +20,23 @@ type Handler = (request: Request, url: URL, env: GateEnv, ctx: ExecutionContext)
 export function createRouter(gate: Gate): (request: Request, env: GateEnv, ctx: ExecutionContext) => Promise<Response> {
   const { policy } = gate;
   const router = IttyRouter<IRequest, [URL, GateEnv, ExecutionContext]>();
-  /** @param method the one that is taken; null leaves it to the endpoint */
-  const own = (method: string | null, endpoint: (visit: Visit) => Promise<Response>): Handler =>
+  /** @param methods those that are taken; null leaves it to the endpoint */
+  const own = (methods: readonly string[] | null, endpoint: (visit: Visit) => Promise<Response>): Handler =>
     forOwnPages(gate, (request, url, env, ctx) =>
-      method === null || request.method === method ? endpoint({ request, url, env, ctx, gate }) : methodNotAllowedAnswer(method),
+      methods === null || methods.includes(request.method)
+        ? endpoint({ request, url, env, ctx, gate })
+        : methodNotAllowedAnswer(methods.join(", ")),
     );
   router
-    .get(`${policy.prefix}/health`, () => Response.json({ status: "ok" }, { headers: { "Cache-Control": "no-store" } }))
     .all(`${policy.prefix}/admin/keys/:id?`, (request, url, env, ctx) =>
       forOwnPages(gate, () => adminKeys(request, request.params["id"], env, gate))(request, url, env, ctx),
     )
-    .all(`${policy.prefix}/limits`, own("GET", limits))
-    .all(`${policy.prefix}/status`, own("GET", status))
-    .all(`${policy.prefix}/challenge`, own("POST", challenge))
-    .all(`${policy.prefix}/verify`, own("POST", verify))
-    .all(`${policy.prefix}/token/verify`, own("POST", verifyToken))
+    .all(`${policy.prefix}/health`, own(READ, health))
+    .all(`${policy.prefix}/limits`, own(READ, limits))
+    .all(`${policy.prefix}/status`, own(READ, status))
+    .all(`${policy.prefix}/challenge`, own(["POST"], challenge))
+    .all(`${policy.prefix}/verify`, own(["POST"], verify))
+    .all(`${policy.prefix}/token/verify`, own(["POST"], verifyToken))
     .all(`${policy.prefix}/mcp`, own(null, toolsServer))
     .all(`${policy.prefix}/*`, (_request, url) => notFoundAnswer(url.pathname));
   const mcp = forOwnPages(gate, (request, url, env, ctx) => passMcp(request, url, env, ctx, gate));
@@ -54,6 +57,13 @@ export function createRouter(gate: Gate): (request: Request, env: GateEnv, ctx: 
       return faultAnswer();
     }
   };
+}
+
+/** What can be read can be asked about without its body (RFC 9110, 9.1): monitors like to. The runtime leaves the body out. */
+const READ = ["GET", "HEAD"];
+
+async function health(): Promise<Response> {
+  return ownJson({ status: "ok" });
 }
 
 /** Only pages of the gate's own site and of `allowedOrigins` may call; every answer to them carries CORS headers. */

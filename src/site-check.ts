@@ -47,7 +47,7 @@ export function withCors(response: Response, origin: string): Response {
   shared.headers.set("Access-Control-Allow-Origin", origin);
   // Beside what the origin exposes of its own.
   shared.headers.append("Access-Control-Expose-Headers", EXPOSED_HEADERS);
-  shared.headers.append("Vary", "Origin");
+  if (shared.headers.get("vary") !== "Origin") shared.headers.append("Vary", "Origin");
   return shared;
 }
 

@@ -122,9 +122,13 @@ export async function issueChallenge(
 }
 
 /** A solution of a challenge of this gate's, whoever it was issued to. */
-export type GenuineCheck =
-  | { readonly ok: true; readonly solved: Solved; readonly isFor: (consumer: string, now: number) => Promise<boolean> }
-  | (SolutionCheck & { readonly ok: false });
+export interface GenuineSolution {
+  readonly ok: true;
+  readonly solved: Solved;
+  readonly isFor: (consumer: string, now: number) => Promise<boolean>;
+}
+
+export type GenuineCheck = GenuineSolution | (SolutionCheck & { readonly ok: false });
 
 /**
  * Whether a solution is good for a credit on this consumer's account. Says nothing of whether it has been counted before: only

@@ -7,7 +7,8 @@ import { readConsumerStatus, redeemCredit } from "../../durable-objects/ask-cons
 import type { ConsumerStatus as StoredStatus } from "../../durable-objects/consumer.ts";
 import { NO_CALL } from "../challenges/challenge-id.ts";
 import { signPass } from "../challenges/pass.ts";
-import { checkGenuine, type PowChallenge, type Solution } from "../challenges/proof-of-work.ts";
+import { checkGenuine, type GenuineSolution, type PowChallenge, type Solution } from "../challenges/proof-of-work.ts";
+import { addressBehind } from "../consumers/address-behind.ts";
 import { chargeGuess } from "../consumers/guesses.ts";
 import { addressCaller } from "../consumers/identify.ts";
 import { MEMO_MS } from "../limits/refusal-memo.ts";
@@ -15,10 +16,8 @@ import { DEFAULT_POW, type Terms } from "../limits/terms.ts";
 import { freshChallenge, signingKeys, verifyUrl } from "../passage/offer.ts";
 import { quantityOf, type MeteredLimit, tightestFirst, windowSecondsOf } from "../refusals/ratelimit-fields.ts";
 import { tooManyRequestsAnswer, unavailableAnswer } from "../refusals/gate-errors.ts";
-import type { Visit, Visitor } from "./caller.ts";
+import type { Known, Visit, Visitor } from "./caller.ts";
 import { endpointProblem } from "./problems.ts";
-
-type Known = Visitor & { readonly ok: true };
 
 export type Done<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly response: Response };
 
@@ -49,7 +48,12 @@ const WHY = {
   foreign: "foreign-challenge",
 } as const;
 
-const NOT_REDEEMED = { replayed: "spent-challenge", "too-old": "superseded-challenge", "too-many": "enough-credits" } as const;
+const NOT_REDEEMED = {
+  replayed: "spent-challenge",
+  expired: "expired-challenge",
+  "too-old": "superseded-challenge",
+  "too-many": "enough-credits",
+} as const;
 
 /**
  * Puts what a solution has won on the caller's account. One signature and one hash are checked before anything else is touched,
@@ -67,14 +71,17 @@ export async function redeemSolution(visit: Visit, solution: Solution, visitor: 
   }
   const who = await visitor();
   if (!who.ok) return who;
-  const { caller, terms } = who;
   const now = Date.now();
-  if (!(await genuine.isFor(caller.id, now))) return { ok: false, response: endpointProblem("foreign-challenge") };
+  const owner = await ownerAmong(genuine, visit, who, now);
+  if (!owner) return { ok: false, response: endpointProblem("foreign-challenge") };
+  const { caller, terms } = owner;
 
   const { id, solvesAtIssue, call, expiresAt: redeemableUntil } = genuine.solved;
   // A plan that has stopped offering keeps its word to those who are at it.
   const { calls, lifeMs } = terms.offers.pow ?? DEFAULT_POW;
-  const redemption = { id, redeemableUntil, solvesAtIssue, calls, expiresAt: now + lifeMs, keptFor: call };
+  const { burst, perMinute } = terms.rate;
+  const rate = { burst, perMinute };
+  const redemption = { id, redeemableUntil, solvesAtIssue, calls, expiresAt: now + lifeMs, keptFor: call, rate };
   const redeemed = await redeemCredit(env.CONSUMERS, caller.id, redemption);
   if (!redeemed) return { ok: false, response: unavailableAnswer() };
   if (!redeemed.ok) return { ok: false, response: endpointProblem(NOT_REDEEMED[redeemed.why]) };
@@ -84,6 +91,17 @@ export async function redeemSolution(visit: Visit, solution: Solution, visitor: 
   const credit = { consumer: caller.id, plan: terms.plan, creditId: id, calls, expiresAt: redeemed.expiresAt };
   const { token, expiresAt } = await signPass(credit, keys, Date.now());
   return { ok: true, value: { token, calls, expiresAt: new Date(expiresAt).toISOString() } };
+}
+
+/**
+ * Whom the challenge was issued to: the visitor, or the address of a bearer that the origin has accepted meanwhile.
+ * @returns null for anybody else
+ */
+async function ownerAmong(genuine: GenuineSolution, { request, gate, env }: Visit, who: Known, now: number): Promise<Known | null> {
+  if (await genuine.isFor(who.caller.id, now)) return who;
+  if (who.caller.kind !== "bearer") return null;
+  const address = await addressBehind(request.headers, gate, env, now);
+  return (await genuine.isFor(address.caller.id, now)) ? { ok: true, ...address } : null;
 }
 
 /** The numbers of the `RateLimit` fields, and prepaid calls. */

@@ -22,7 +22,8 @@ export async function limits({ env, gate }: Visit): Promise<Response> {
     callersWithoutKey: gate.policy.addressPlan,
     plans,
   };
-  return Response.json(body, { headers: { "Cache-Control": `public, max-age=${CACHE_SECONDS}` } });
+  // To a page that may call, the same answer has CORS headers: a cache must keep the two apart.
+  return Response.json(body, { headers: { "Cache-Control": `public, max-age=${CACHE_SECONDS}`, Vary: "Origin" } });
 }
 
 type Names = readonly (readonly [NamedKind, readonly string[]])[];

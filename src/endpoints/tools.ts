@@ -52,8 +52,8 @@ async function addToList(passage: Passage, response: Response, prefix: string): 
 }
 
 function actionsFor(visit: Visit): GateActions {
-  let visitor: Promise<Visitor> | undefined;
-  const who = (): Promise<Visitor> => (visitor ??= visitorOf(visit));
+  // Asked for each call: a batch of a hundred is a hundred visits.
+  const who = (): Promise<Visitor> => visitorOf(visit);
   const asKnown = async <T>(act: (known: Visitor & { ok: true }) => Promise<Done<T>>): Promise<Outcome<T>> => {
     const known = await who();
     return known.ok ? outcomeOf(await act(known)) : outcomeOf(known);

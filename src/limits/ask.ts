@@ -7,11 +7,11 @@
 
 import { type Account, bucketOf, keepUpWithClock, windowOf } from "./account.ts";
 import { rememberAdmission } from "./admissions.ts";
+import { billFor } from "./bill.ts";
 import { readBucket, refillMs, take, waitFor } from "./bucket.ts";
-import { creditLeft, findCredit, spendCredit, type Spent } from "./credits.ts";
+import { creditLeft, findCredit, hasRoomForCredit, payableFrom, spendCredit, type Spent } from "./credits.ts";
 import { type Charge, costFor, type Limit, type Meter, type Payment, type RateLimit, UNPAYABLE, type Verdict } from "./limit.ts";
 import { impossibleLoops, recordLoops, waitForLoops } from "./loops.ts";
-import { RATE_SLOT } from "./plan-limits.ts";
 import { count, latestDue, readWindow, waitForWindow } from "./window.ts";
 
 /**
@@ -38,7 +38,7 @@ export function ask(
   if (impossible) return { kind: "impossible", violated: impossible };
 
   const loops = waitForLoops(account, charges, now);
-  const waits = waitForLimits(account, limits, costs, maxWaitMs, now);
+  const waits = waitForLimits(account, limits, costs, maxWaitMs, payment.payable, now);
   const observed = loops.observed | waits.observed;
   const admit = (holdMs: number, paid: Paid | null): Verdict => {
     const due = now + holdMs;
@@ -52,14 +52,17 @@ export function ask(
 
   const isLoop = loops.violated !== 0;
   if (!isLoop && waits.waiting === 0 && waits.violated === 0) return admit(0, null);
-  const isPayable = !isLoop && payment.payable !== 0 && ((waits.waiting | waits.violated) & ~payment.payable) === 0;
-  const bill = isPayable ? billFor(account, limits, costs, payment, now) : NO_BILL;
-  if (bill.spent && bill.waitMs === 0) return admit(0, { ...bill, spent: bill.spent });
+  const isPayable = !isLoop && ((waits.waiting | waits.violated) & ~payment.payable) === 0;
+  const bill = billFor(account, limits, costs, payment, now);
+  const spent = isPayable && bill.waitMs === 0 ? findCredit(account.credits, bill.units, payment.tag, now) : null;
+  if (spent) return admit(0, { ...bill, spent });
   if (!isLoop && waits.violated === 0) return admit(Math.ceil(waits.bucketMs), null);
 
   const ofLimits = Math.max(loops.waitMs, waits.bucketMs, waits.windowMs);
-  // With credits left, only their own rate is in the way.
-  const retryAfterMs = Math.max(1, Math.ceil(bill.spent ? Math.min(ofLimits, bill.waitMs) : ofLimits));
+  // A credit that is there pays as soon as what cannot be paid for lets it, and the credits' own rate.
+  const ofCredits = Math.ceil(Math.max(loops.waitMs, waits.unpayableMs, bill.waitMs));
+  const byCredit = payableFrom(account.credits, bill.units, payment.tag, now + ofCredits) - now;
+  const retryAfterMs = Math.max(1, Math.ceil(Math.min(ofLimits, byCredit)));
   const { solves } = account.credits;
   return {
     kind: "refuse",
@@ -69,8 +72,8 @@ export function ask(
     passesAt: now + retryAfterMs,
     meters: readMeters(account, limits, asked, now, costs),
     observed,
-    // More credits do not help when their rate is what is empty.
-    isPayable: isPayable && bill.waitMs === 0,
+    // More credits do not help when their rate is what is empty, nor where no more can be had.
+    isPayable: isPayable && bill.units > 0 && bill.waitMs === 0 && hasRoomForCredit(account.credits, now),
     solves: solves.count,
     easeMs: Math.max(0, Math.ceil(solves.easedAt - now)),
     hasCredit: creditLeft(account.credits, now) > 0,
@@ -84,11 +87,21 @@ interface LimitWaits {
   readonly observed: number;
   readonly bucketMs: number;
   readonly windowMs: number;
+  /** The longest wait for a limit that cannot be paid for. */
+  readonly unpayableMs: number;
 }
 
-function waitForLimits(account: Account, limits: readonly Limit[], costs: readonly number[], maxWaitMs: number, now: number): LimitWaits {
+function waitForLimits(
+  account: Account,
+  limits: readonly Limit[],
+  costs: readonly number[],
+  maxWaitMs: number,
+  payable: number,
+  now: number,
+): LimitWaits {
   let bucketMs = 0;
   let windowMs = 0;
+  let unpayableMs = 0;
   let violated = 0;
   let waiting = 0;
   let observed = 0;
@@ -107,6 +120,7 @@ function waitForLimits(account: Account, limits: readonly Limit[], costs: readon
       if (isTooLong) violated |= 1 << i;
       if (waitMs > 0) waiting |= 1 << i;
       bucketMs = Math.max(bucketMs, waitMs);
+      if (!(payable & (1 << i))) unpayableMs = Math.max(unpayableMs, waitMs);
     } else {
       const waitMs = waitForWindow(windowOf(account, limit), cost, now);
       if (waitMs === 0) continue;
@@ -116,10 +130,11 @@ function waitForLimits(account: Account, limits: readonly Limit[], costs: readon
       }
       violated |= 1 << i;
       windowMs = Math.max(windowMs, waitMs);
+      if (!(payable & (1 << i))) unpayableMs = Math.max(unpayableMs, waitMs);
     }
   }
   if (bucketMs > 0 && crossesQuotaPeriod(limits, costs, now, Math.ceil(bucketMs))) violated |= waiting;
-  return { violated, waiting, observed, bucketMs, windowMs };
+  return { violated, waiting, observed, bucketMs, windowMs, unpayableMs };
 }
 
 /** What pays for a POST in place of its payable limits: credits, and a rate that is theirs. */
@@ -127,56 +142,6 @@ interface Paid {
   readonly units: number;
   readonly spent: Spent;
   readonly rate: RateLimit | null;
-}
-
-interface Bill {
-  readonly units: number;
-  /** Null when there are not enough credits. */
-  readonly spent: Spent | null;
-  readonly rate: RateLimit | null;
-  /** Until credits may be spent again. */
-  readonly waitMs: number;
-}
-
-const NO_BILL: Bill = { units: 0, spent: null, rate: null, waitMs: 0 };
-
-/**
- * What credits would have to pay. They have a rate of their own, the plan's again, so that nobody buys their way past what the
- * origin bears.
- */
-function billFor(account: Account, limits: readonly Limit[], costs: readonly number[], { payable, tag }: Payment, now: number): Bill {
-  let units = 0;
-  for (let i = 0; i < limits.length; i++) if (payable & (1 << i)) units = Math.max(units, costs[i]!);
-  const plan = limits.find((limit, i): limit is RateLimit => limit.kind === "rate" && (payable & (1 << i)) !== 0);
-  const rate = plan ? creditRate(plan) : null;
-  const waitMs = rate && account.buckets.has(rate.slot) ? waitFor(bucketOf(account, rate, now), units, now) : 0;
-  return { units, spent: findCredit(account.credits, units, tag, now), rate, waitMs };
-}
-
-/** The bucket that credits are spent through. */
-function creditRate({ burst, perMinute }: Pick<RateLimit, "burst" | "perMinute">): RateLimit {
-  return { kind: "rate", slot: "credits", name: "credits", burst, perMinute, mode: "enforce" };
-}
-
-/**
- * Takes `units` of one credit for something that this account was not asked about: a call of another caller who shows this
- * account's pass, or whatever a backend sells for it. A call goes through the rate of the account's credits, as far as its plan is known.
- * @param tag of the call, as in `Payment`; null when it is none that the origin would get
- * @returns a ticket for a refund, or null when there is not enough
- */
-export function spendFor(account: Account, creditId: string, units: number, tag: number | null, now: number): number | null {
-  keepUpWithClock(account, now);
-  const spent = findCredit(account.credits, units, tag ?? 0, now, creditId);
-  if (!spent) return null;
-  const plan = tag === null ? undefined : account.buckets.get(RATE_SLOT);
-  const rate = plan ? creditRate(plan) : null;
-  if (rate && (units > rate.burst || waitFor(bucketOf(account, rate, now), units, now) > 0)) return null;
-  const ticket = account.nextTicket++;
-  const taken = rate ? [{ limit: rate, cost: units }] : [];
-  rememberAdmission(account, { ticket, at: now, due: now, taken, spent });
-  if (rate) take(bucketOf(account, rate, now), units, now);
-  spendCredit(account.credits, spent, tag ?? 0);
-  return ticket;
 }
 
 function costPerLimit(limits: readonly Limit[], charges: readonly Charge[]): number[] {

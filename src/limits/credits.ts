@@ -14,7 +14,7 @@ const KEPT_FOR_MS = 10_000;
 /** A consumer that solves ten minutes ahead of what it spends has enough. */
 export const MAX_CREDITS = 64;
 /** Five minutes of solving without a pause are far fewer. */
-const MAX_REDEEMED = 500;
+export const MAX_REDEEMED = 500;
 
 export interface Credit {
   left: number;
@@ -31,13 +31,23 @@ export interface Credits {
   readonly open: Map<string, Credit>;
   /** What has been handed in, and until when it could be again. */
   readonly redeemed: Map<string, number>;
+  /** The latest such time that has been forgotten: what ran out by then may have been handed in before, for all that is known. */
+  forgottenUntil: number;
+  /** The plan's rate when something was last redeemed, for spending where the plan itself is not asked about. */
+  rate: CreditRate | null;
   solves: Solves;
   /** Rises with every change: what tells that the row must be written. Never stored. */
   version: number;
 }
 
 export function createCredits(): Credits {
-  return { open: new Map(), redeemed: new Map(), solves: NO_SOLVES, version: 0 };
+  return { open: new Map(), redeemed: new Map(), forgottenUntil: 0, rate: null, solves: NO_SOLVES, version: 0 };
+}
+
+/** How fast credits may be spent: a bucket's numbers. */
+export interface CreditRate {
+  readonly burst: number;
+  readonly perMinute: number;
 }
 
 /** What a solved challenge is redeemed for. */
@@ -51,25 +61,38 @@ export interface Redemption {
   readonly expiresAt: number;
   /** The call whose refusal earned it; tag 0 for none. */
   readonly keptFor: { readonly tag: number; readonly cost: number };
+  /** The plan's own rate: credits are spent no faster. */
+  readonly rate: CreditRate;
 }
 
 export type Redeemed =
   | { readonly ok: true; readonly calls: number; readonly expiresAt: number }
-  | { readonly ok: false; readonly why: "replayed" | "too-old" | "too-many" };
+  | { readonly ok: false; readonly why: "replayed" | "expired" | "too-old" | "too-many" };
 
-/** Turns a solved challenge into a credit, once. */
+/**
+ * Turns a solved challenge into a credit, once. Whether it is still in time is looked at here again: on its way here it may have
+ * run out, and with that have been forgotten.
+ */
 export function redeem(credits: Credits, redemption: Redemption, now: number): Redeemed {
-  forgetOver(credits, now);
-  const { id, redeemableUntil, solvesAtIssue, calls, expiresAt, keptFor } = redemption;
+  const hasRoom = hasRoomForCredit(credits, now);
+  const { id, redeemableUntil, solvesAtIssue, calls, expiresAt, keptFor, rate } = redemption;
   if (credits.redeemed.has(id)) return { ok: false, why: "replayed" };
+  if (redeemableUntil <= Math.max(now, credits.forgottenUntil)) return { ok: false, why: "expired" };
   if (solvesAtIssue !== undefined && isTooOld(credits.solves, solvesAtIssue)) return { ok: false, why: "too-old" };
-  if (credits.open.size >= MAX_CREDITS || credits.redeemed.size >= MAX_REDEEMED) return { ok: false, why: "too-many" };
+  if (!hasRoom) return { ok: false, why: "too-many" };
   const keptUntil = keptFor.tag === 0 ? 0 : now + KEPT_FOR_MS;
   credits.open.set(id, { left: calls, expiresAt, keptFor: keptFor.tag, keptUnits: Math.min(keptFor.cost, calls), keptUntil });
   credits.redeemed.set(id, redeemableUntil);
+  credits.rate = rate;
   if (solvesAtIssue !== undefined) credits.solves = recordSolve(credits.solves, now);
   credits.version++;
   return { ok: true, calls, expiresAt };
+}
+
+/** Whether one more could be redeemed. */
+export function hasRoomForCredit(credits: Credits, now: number): boolean {
+  forgetOver(credits, now);
+  return credits.open.size < MAX_CREDITS && credits.redeemed.size < MAX_REDEEMED;
 }
 
 /** What was taken of which credit, and until when that one lasts: it may be needed again after its last unit. */
@@ -97,6 +120,16 @@ export function findCredit({ open }: Credits, units: number, tag: number, now: n
     if (missing === 0) return spent;
   }
   return null;
+}
+
+/**
+ * The earliest time from `from` on at which the credits there are would pay for `units` of a call; Infinity when they never
+ * will. What is kept for another call comes free, and until then something else may run out.
+ */
+export function payableFrom(credits: Credits, units: number, tag: number, from: number): number {
+  const times = [from];
+  for (const { keptUntil } of credits.open.values()) if (keptUntil > from) times.push(keptUntil);
+  return times.toSorted((a, b) => a - b).find((time) => findCredit(credits, units, tag, time) !== null) ?? Number.POSITIVE_INFINITY;
 }
 
 function isKept({ keptFor, keptUntil }: Credit, now: number): boolean {
@@ -152,7 +185,12 @@ export function shiftCredits(credits: Credits, byMs: number): void {
 
 function forgetOver(credits: Credits, now: number): void {
   for (const [id, { expiresAt }] of credits.open) if (expiresAt <= now) credits.open.delete(id);
-  for (const [id, until] of credits.redeemed) if (until <= now) credits.redeemed.delete(id);
+  for (const [id, until] of credits.redeemed) {
+    if (until > now) continue;
+    credits.redeemed.delete(id);
+    // The clock may be set back to before that time.
+    credits.forgottenUntil = Math.max(credits.forgottenUntil, until);
+  }
 }
 
 /** id, left, expiresAt, keptFor, keptUnits, keptUntil */
@@ -161,17 +199,23 @@ type StoredCredit = readonly [string, number, number, number, number, number];
 export interface StoredCredits {
   readonly open: readonly StoredCredit[];
   readonly redeemed: readonly (readonly [string, number])[];
+  /** Absent in rows from before it was kept. */
+  readonly forgottenUntil?: number;
+  /** burst, perMinute */
+  readonly rate?: readonly [number, number];
   readonly solves: Solves;
 }
 
 /** Undefined when there is nothing to remember. */
 export function storeCredits(credits: Credits, now: number): StoredCredits | undefined {
   forgetOver(credits, now);
-  const { open, redeemed, solves } = credits;
-  if (open.size === 0 && redeemed.size === 0 && solves.count === 0) return undefined;
+  const { open, redeemed, forgottenUntil, rate, solves } = credits;
+  if (open.size === 0 && redeemed.size === 0 && solves.count === 0 && forgottenUntil === 0) return undefined;
   return {
     open: [...open].map(([id, { left, expiresAt, keptFor, keptUnits, keptUntil }]) => [id, left, expiresAt, keptFor, keptUnits, keptUntil]),
     redeemed: [...redeemed],
+    forgottenUntil,
+    ...(rate ? { rate: [rate.burst, rate.perMinute] as const } : {}),
     solves,
   };
 }
@@ -181,5 +225,7 @@ export function restoreCredits(credits: Credits, stored: StoredCredits): void {
     credits.open.set(id, { left, expiresAt, keptFor, keptUnits, keptUntil });
   }
   for (const [id, until] of stored.redeemed) credits.redeemed.set(id, until);
+  credits.forgottenUntil = stored.forgottenUntil ?? 0;
+  credits.rate = stored.rate ? { burst: stored.rate[0], perMinute: stored.rate[1] } : null;
   credits.solves = stored.solves;
 }

@@ -100,6 +100,13 @@ export function costOf({ charges }: Price): number {
   return cost;
 }
 
+/** What of it a credit can pay for: handshakes in a batch are not bought. */
+export function payableCost({ charges }: Price, { payableMask }: Terms): number {
+  let cost = 0;
+  for (const charge of charges) if (charge.limits & payableMask) cost += charge.cost;
+  return cost;
+}
+
 /** Calls in the work lane. */
 export function callsIn({ lanes }: Price): number {
   let calls = 0;

@@ -4,7 +4,7 @@
  */
 
 import { DEFAULT_BOUNDS, type DifficultyBounds } from "../challenges/difficulty.ts";
-import type { ConcurrencyLimit, Limit } from "./limit.ts";
+import type { ConcurrencyLimit, Limit, RateLimit } from "./limit.ts";
 import { type NamedBook, type NamedByKind, type NamedTerms, resolveNamed } from "./named.ts";
 import type { Plan } from "./plan.ts";
 import { quotaLimits, rateLimit } from "./plan-limits.ts";
@@ -28,6 +28,8 @@ export interface LimitSet {
 /** The limits of the plan itself: the general rate first, then the quotas, the handshake last. */
 export interface Terms extends LimitSet {
   readonly plan: string;
+  /** The plan's own rate, the first of its limits. */
+  readonly rate: RateLimit;
   /** The limits of the work lane and of the handshake lane, as bits of `limits`. */
   readonly workMask: number;
   readonly handshakeMask: number;
@@ -59,7 +61,8 @@ export const HANDSHAKE_SLOT = "handshake";
 
 /** @param general what the policy says of names for every plan */
 export function resolveTerms(name: string, plan: Plan, handshake: HandshakeTerms, general: NamedByKind = {}): Terms {
-  const limits: Limit[] = [rateLimit(plan.rate, { slot: "", name }), ...quotaLimits(plan.quotas ?? {}, { slot: "", name: "" })];
+  const rate = rateLimit(plan.rate, { slot: "", name });
+  const limits: Limit[] = [rate, ...quotaLimits(plan.quotas ?? {}, { slot: "", name: "" })];
   const workMask = (1 << limits.length) - 1;
   const handshakeMask = 1 << limits.length;
   const { perMinute } = handshake;
@@ -68,6 +71,7 @@ export function resolveTerms(name: string, plan: Plan, handshake: HandshakeTerms
   const terms: Terms = {
     plan: name,
     ...limitSet(limits),
+    rate,
     workMask,
     handshakeMask,
     concurrency: plan.concurrency === undefined ? null : concurrencyLimit("calls", `${name}.at-once`, plan.concurrency),

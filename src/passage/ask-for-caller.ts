@@ -5,9 +5,9 @@
  */
 
 import { ask, askOnTerms } from "./ask.ts";
+import { addressBehind } from "../consumers/address-behind.ts";
 import type { Caller } from "../consumers/caller.ts";
-import { addressCaller, plannedAddress } from "../consumers/identify.ts";
-import type { Decision } from "./decision.ts";
+import type { Decision, Refused } from "./decision.ts";
 import type { Passage } from "./passage.ts";
 import { giveBack } from "./settle.ts";
 
@@ -21,7 +21,12 @@ export async function askForCaller(passage: Passage, caller: Caller, now: number
   if (own.kind === "pass")
     return { ...own, waitMs: Math.max(own.waitMs, address.waitMs), slots: [...own.slots, ...address.slots], alongside: address };
   giveBack(passage, address);
-  return own;
+  return own.kind === "refuse" ? withoutOffer(own) : own;
+}
+
+/** Nothing can be won for an account that is only a made-up token, for all that is known (see endpoints/caller.ts). */
+function withoutOffer({ kind, caller, terms, refusal, isRemembered }: Refused): Refused {
+  return { kind, caller, terms, refusal, isRemembered };
 }
 
 /**
@@ -30,8 +35,6 @@ export async function askForCaller(passage: Passage, caller: Caller, now: number
  */
 async function askAddress(passage: Passage, now: number): Promise<Decision> {
   const { gate, env, request } = passage;
-  const planned = plannedAddress(request.headers, gate.policy);
-  const terms = (planned && (await gate.terms.for(planned, env.KEYS, now))) ?? gate.policy.newBearerTerms;
-  const caller = planned ?? addressCaller(request.headers, terms.plan);
+  const { caller, terms } = await addressBehind(request.headers, gate, env, now);
   return askOnTerms(passage, caller, terms, now, { mayRenew: false, watchesLoops: false, isPrepaid: false });
 }

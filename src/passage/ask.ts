@@ -6,19 +6,18 @@
 
 import { askConsumer } from "../../durable-objects/ask-consumer.ts";
 import type { Answer } from "../../durable-objects/consumer-rpc.ts";
-import { presentedPass } from "../challenges/presented-pass.ts";
 import { parseKeyRecord } from "../consumers/api-keys.ts";
 import type { Caller } from "../consumers/caller.ts";
 import { keyCaller, presentedKey } from "../consumers/identify.ts";
 import { type Decision, describePassage, loopIn, meteredLimits, refuse, unusualCost } from "./decision.ts";
 import { type Charge, loopsIn } from "../limits/limit.ts";
 import { takeLocally, takeUnasked, UNMETERED_PER_MINUTE } from "../limits/local-bucket.ts";
-import { costOf, maskOf, type Price, price, watchCharges } from "../limits/price.ts";
+import { costOf, maskOf, payableCost, type Price, price, watchCharges } from "../limits/price.ts";
 import { recallRefusal, rememberRefusal } from "../limits/refusal-memo.ts";
 import { limitsIn, type LimitSet, type Terms } from "../limits/terms.ts";
 import { tagOf } from "./offer.ts";
 import type { Passage } from "./passage.ts";
-import { payByPass } from "./prepaid.ts";
+import { payByPass, shownCredit } from "./prepaid.ts";
 import { impossibleAnswer, strangerAnswer, unknownPlanAnswer, whyImpossible } from "../refusals/gate-errors.ts";
 import { observedLine } from "../refusals/log.ts";
 import type { MeteredLimit } from "../refusals/ratelimit-fields.ts";
@@ -62,7 +61,7 @@ export async function askOnTerms(passage: Passage, caller: Caller, terms: Terms,
 
   const maxWaitMs = maxWaitOf(passage, priced, terms);
   const credential = gate.origin.credentialOf(caller, passage.request.headers);
-  const remembered = recallFrom(passage, caller, terms, priced, set, { maxWaitMs, credential }, now);
+  const remembered = await recallFrom(passage, caller, terms, priced, set, { maxWaitMs, credential }, now);
   if (remembered) return remembered;
 
   const slots = await takeSlots(passage, caller, terms, priced, maxWaitMs);
@@ -70,13 +69,14 @@ export async function askOnTerms(passage: Passage, caller: Caller, terms: Terms,
   if (priced.charges.length === 0) return decideUnmetered(passage, caller, terms, lane, credential, slots.slots, slots.metered, now);
 
   const charges = watchesLoops ? watchCharges(priced, messages, gate.policy.watches) : priced.charges;
+  const tag = tagOf(messages, priced, charges);
   const answer = await askConsumer(env.CONSUMERS, caller.id, set.limitsText, {
     keyId: caller.keyId,
     keyVersion: caller.keyVersion,
     // Less what was spent on waiting for a slot.
     maxWaitMs: slots.slots.length === 0 ? maxWaitMs : Math.max(0, maxWaitMs - (Date.now() - now)),
     charges,
-    payment: { payable: terms.payableMask, tag: tagOf(messages, charges), isPrepaid },
+    payment: { payable: terms.payableMask, tag, isPrepaid },
   });
   if (answer?.kind !== "admit") giveSlotsBack(passage, slots.slots);
   if (answer === null) return decideUnasked(passage, caller, terms, priced, set, credential);
@@ -87,13 +87,14 @@ export async function askOnTerms(passage: Passage, caller: Caller, terms: Terms,
       return { kind: "answer", response: impossibleAnswer(terms.plan, whyImpossible(set, answer.violated), passage) };
     case "refuse":
       logObserved(passage, caller, terms, set, answer.observed);
-      if (answer.isPayable && !isPrepaid) {
+      // Another account's credit has its own rate: it may pay also where more credits of the caller's own would not help.
+      if (!isPrepaid && answer.cause !== "repeat" && (answer.violated & ~terms.payableMask) === 0) {
         const again = (): Promise<Decision> => askOnTerms(passage, caller, terms, now, { ...options, isPrepaid: true });
-        const paid = await payByPass(passage, caller, costOf(priced), again);
+        const paid = await payByPass(passage, caller, { cost: payableCost(priced, terms), tag }, again);
         if (paid) return paid;
       }
       remember(passage, caller, priced, set, answer);
-      return refuseAsked(passage, caller, terms, priced, set, answer, charges);
+      return refuseAsked(passage, caller, terms, priced, set, answer, charges, tag);
     case "admit":
       logObserved(passage, caller, terms, set, answer.observed);
       return {
@@ -113,7 +114,7 @@ export async function askOnTerms(passage: Passage, caller: Caller, terms: Terms,
 }
 
 /** What this isolate knows already: a refusal that still holds, or an origin that takes no calls for now. */
-function recallFrom(
+async function recallFrom(
   passage: Passage,
   caller: Caller,
   terms: Terms,
@@ -121,15 +122,15 @@ function recallFrom(
   set: LimitSet,
   { maxWaitMs, credential }: { readonly maxWaitMs: number; readonly credential: string },
   now: number,
-): Decision | undefined {
-  const { gate, request } = passage;
+): Promise<Decision | undefined> {
+  const { gate } = passage;
   if (priced.charges.length === 0) return undefined;
   const question = { cost: costOf(priced), calls: priced.charges.length, set, maxWaitMs };
   const known = recallRefusal(gate.memo, caller.id, maskOf(priced), question, now);
-  // Whoever shows a pass may be let through by it.
-  if (known && presentedPass(request.headers, passage.messages) === null) {
+  // Whoever shows a good pass may be let through by it; a made-up one is no way around what is remembered.
+  if (known && !(await shownCredit(passage, caller))) {
     const retryAfterMs = known.refusedAt + known.retryAfterMs - now;
-    return refuseAsked(passage, caller, terms, priced, set, { ...known, retryAfterMs }, []);
+    return refuseAsked(passage, caller, terms, priced, set, { ...known, retryAfterMs }, [], tagOf(passage.messages, priced, []));
   }
   // A handshake goes on all the same: the client would take a closed origin for a broken one.
   const closed = priced.lane === "work" ? gate.origin.closedFor(credential, now) : null;
@@ -198,6 +199,7 @@ function refuseAsked(
   set: LimitSet,
   { cause, violated, retryAfterMs, passesAt, meters, isPayable, solves, easeMs }: AskedRefusal,
   charges: readonly Charge[],
+  tag: number,
 ): Decision {
   const grounds = {
     cause,
@@ -209,7 +211,7 @@ function refuseAsked(
     cost: unusualCost(priced),
   };
   const refused = refuse(passage, caller, terms, priced.lane, grounds, charges.length === 0);
-  return isPayable && priced.lane === "work" ? { ...refused, payable: { solves, easeMs, cost: costOf(priced) } } : refused;
+  return isPayable && priced.lane === "work" ? { ...refused, payable: { solves, easeMs, cost: payableCost(priced, terms), tag } } : refused;
 }
 
 function remember(passage: Passage, caller: Caller, priced: Price, set: LimitSet, answer: Answer & { kind: "refuse" }): void {

@@ -9,7 +9,7 @@ import { subjectOf } from "../mcp/subject.ts";
 import type { Passage } from "./passage.ts";
 import type { MeteredLimit } from "../refusals/ratelimit-fields.ts";
 import type { Loop, OriginLimit, Refusal, RefusalCause } from "../refusals/refusal.ts";
-import type { SolveState } from "./offer.ts";
+import type { Payable } from "./offer.ts";
 import type { Slot } from "./slot.ts";
 
 export interface Pass {
@@ -42,8 +42,7 @@ export interface Refused {
   readonly terms: Terms;
   readonly refusal: Refusal;
   readonly isRemembered: boolean;
-  /** What a challenge is made of, where what refuses can be paid for. */
-  readonly payable?: SolveState & { readonly cost: number };
+  readonly payable?: Payable;
 }
 
 export type Decision =

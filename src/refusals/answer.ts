@@ -28,7 +28,9 @@ const REFUSAL_META = "turnpike/refusal";
  * hands to the model as the tool's answer
  */
 export function refusalAnswer(refusal: Refusal, asked: Asked, asResult: boolean, now: number): Response {
-  const text = wordRefusal(refusal);
+  const isAllToolCalls = asked.messages.every((message) => message.kind === "request" && message.method === "tools/call");
+  const isResult = asResult && asked.messages.length > 0 && isAllToolCalls;
+  const text = isResult ? wordRefusal(refusal, `this result's _meta, "${REFUSAL_META}"`) : wordRefusal(refusal);
   const problem = problemOf(refusal, text);
   const headers: Record<string, string> = { "Retry-After": String(Math.ceil(refusal.retryAfterMs / 1_000)) };
   const fields = rateLimitFields(
@@ -41,8 +43,7 @@ export function refusalAnswer(refusal: Refusal, asked: Asked, asResult: boolean,
   }
   const ways = (refusal.challenges ?? []).map(powChallengeValue);
   if (ways.length > 0) headers["WWW-Authenticate"] = ways.join(", ");
-  const isAllToolCalls = asked.messages.every((message) => message.kind === "request" && message.method === "tools/call");
-  if (asResult && asked.messages.length > 0 && isAllToolCalls) {
+  if (isResult) {
     // No structuredContent: SDK 1.x checks it against the tool's schema and throws the whole answer away.
     const result = {
       resultType: "complete",
@@ -74,9 +75,12 @@ export function plainProblem(status: number, title: string, detail: string, exte
   return { type: "about:blank", title, status, detail, ...extensions };
 }
 
-/** `Retry-After` should not name an earlier time than any `t`: only limits that refuse keep theirs. */
-function withoutLaterReset({ limit, meter }: MeteredLimit, { violated }: Refusal): MeteredLimit {
-  return { limit, meter: violated.includes(limit) ? meter : { ...meter, resetMs: 0 } };
+/**
+ * `Retry-After` should not name an earlier time than any `t`: only limits that refuse keep theirs, and where a credit will pay
+ * before the limit itself has more, it is that time.
+ */
+function withoutLaterReset({ limit, meter }: MeteredLimit, { violated, retryAfterMs }: Refusal): MeteredLimit {
+  return { limit, meter: { ...meter, resetMs: violated.includes(limit) ? Math.min(meter.resetMs, retryAfterMs) : 0 } };
 }
 
 function jsonRpcAnswer(status: number, headers: AnswerHeaders, asked: Asked, answer: (id: RequestId | undefined) => unknown): Response {

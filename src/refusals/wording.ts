@@ -12,13 +12,15 @@ export const LONG_WAIT_MS = 60_000;
 /** Of what an origin said: enough for a sentence, too little to drown ours. */
 const MAX_QUOTED_CHARS = 300;
 
-export function wordRefusal(refusal: Refusal): string {
-  return `${wordCause(refusal)} ${wordWayOn(refusal)}${refusal.challenges?.length ? WORDS_OF_OFFER : ""}`;
+/** @param place where the reader finds what is not in the text */
+export function wordRefusal(refusal: Refusal, place = "this error's data"): string {
+  return `${wordCause(refusal)} ${wordWayOn(refusal)}${refusal.challenges?.length ? wordOffer(place) : ""}`;
 }
 
 /** Said to whoever reads the text alone; a client of ours has acted on the challenge before anybody reads it. */
-const WORDS_OF_OFFER =
-  ' Or go on at once: solve the proof of work under "challenges" in this error\'s data, POST the solution to its "verify" URL, and send the same call again.';
+function wordOffer(place: string): string {
+  return ` Or go on at once: solve the proof of work under "challenges" in ${place}, POST the solution to its "verify" URL, and send the same call again.`;
+}
 
 function wordCause(refusal: Refusal): string {
   switch (refusal.cause) {

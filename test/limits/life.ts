@@ -3,9 +3,11 @@
  * consumer.ts): the row is written before an answer leaves whenever memory is beyond it, and exactly when it has been quiet.
  */
 
-import { type Account, createAccount, refund } from "../../src/limits/account.ts";
+import { type Account, createAccount, keepUpWithClock, refund } from "../../src/limits/account.ts";
 import { ask } from "../../src/limits/ask.ts";
-import type { Charge, Limit, LoopKind, Verdict, Watch } from "../../src/limits/limit.ts";
+import { spendFor } from "../../src/limits/bill.ts";
+import { redeem, type Redeemed, type Redemption } from "../../src/limits/credits.ts";
+import { type Charge, type Limit, type LoopKind, type Payment, UNPAYABLE, type Verdict, type Watch } from "../../src/limits/limit.ts";
 import { type Ahead, isBeyond, restore, store, type StoredAccount } from "../../src/limits/stored-account.ts";
 
 export interface Disk {
@@ -37,23 +39,34 @@ export class Instance {
   }
 
   /** @returns null when the answer could not leave, because what it hands out could not be written */
-  ask(limits: readonly Limit[], charges: readonly Charge[], maxWaitMs: number, now: number): Verdict | null {
-    const verdict = ask(this.account, limits, charges, maxWaitMs, now);
-    if (isBeyond(this.account, this.#ahead)) {
-      if (this.isSuperseded) return null;
-      this.#write(now, verdict.kind === "admit" ? verdict.ticket : undefined);
-    } else if (verdict.kind === "admit") {
-      this.#isDirty = true;
-    }
+  ask(limits: readonly Limit[], charges: readonly Charge[], maxWaitMs: number, now: number, payment: Payment = UNPAYABLE): Verdict | null {
+    const verdict = ask(this.account, limits, charges, maxWaitMs, now, payment);
+    const ticket = verdict.kind === "admit" ? verdict.ticket : undefined;
+    if (!isBeyond(this.account, this.#ahead)) this.#isDirty ||= ticket !== undefined;
+    else if (!this.#write(now, ticket)) return null;
     return verdict;
   }
 
-  /** @returns whether anything was given back */
-  refund(ticket: number, now: number): boolean {
+  /** @returns whether anything was given back, or null as for `ask` */
+  refund(ticket: number, now: number): boolean | null {
     const before = this.account.admissions.length;
     refund(this.account, ticket, now);
+    if (!this.#cover(now)) return null;
     this.#isDirty = true;
     return this.account.admissions.length < before;
+  }
+
+  /** @returns null as for `ask` */
+  redeem(redemption: Redemption, now: number): Redeemed | null {
+    keepUpWithClock(this.account, now);
+    const redeemed = redeem(this.account.credits, redemption, now);
+    return this.#cover(now) ? redeemed : null;
+  }
+
+  /** @returns the ticket, or null when there is not enough, or as for `ask` */
+  spend(creditId: string, units: number, tag: number | null, now: number): number | null {
+    const ticket = spendFor(this.account, creditId, units, tag, now);
+    return this.#cover(now) ? ticket : null;
   }
 
   /** What would start from the row if this instance were gone. */
@@ -66,12 +79,19 @@ export class Instance {
     if (this.#isDirty && !this.isSuperseded) this.#write(now);
   }
 
-  #write(now: number, latest?: number): void {
+  #cover(now: number): boolean {
+    return !isBeyond(this.account, this.#ahead) || this.#write(now);
+  }
+
+  /** @returns whether it could be written */
+  #write(now: number, latest?: number): boolean {
+    if (this.isSuperseded) return false;
     const { row, ahead } = store(this.account, now, latest);
     this.#disk.row = structuredClone(row);
     this.#disk.writes++;
     this.#ahead = ahead;
     this.#isDirty = !ahead.isExact;
+    return true;
   }
 }
 
