@@ -138,7 +138,7 @@ describe("a call whose rate is empty", () => {
       result: { isError: boolean; _meta: Record<string, { challenges: unknown[] }> };
     };
     expect(answer.result.isError).toBe(true);
-    expect(answer.result._meta["turnpike/refusal"]!.challenges).toHaveLength(1);
+    expect(answer.result["_meta"]["turnpike/refusal"]!.challenges).toHaveLength(1);
   });
 
   it("uses a credit rather than being held, and is held when there is none", async () => {
