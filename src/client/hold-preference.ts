@@ -14,7 +14,7 @@ export class HoldPreference {
   readonly #fasterUntil = new Map<string, number>();
 
   /**
-   * @param workMs what the proof offered is expected to take; null when none was, or none that this client solves
+   * @param workMs what the proof offered is expected to take for each call; null when none was, or none that this client solves
    * @param toldMs the wait that was told
    * @param now epoch milliseconds
    */

@@ -6,15 +6,11 @@
 
 import type { FetchLike, Outgoing } from "./outgoing.ts";
 import { type PowChallenge, type PowSolution } from "./pow-challenge.ts";
-import { expectedSolveMs } from "./solve/estimate.ts";
+import { SolveSpeed } from "./solve/speed.ts";
 import type { SolvePow } from "./solve/solve-pow.ts";
 import { Turns } from "./turns.ts";
 import type { Considered, Refused, Taken, WayOn } from "./ways-on.ts";
 
-/** Until it has been measured: less than one slow core manages. */
-const ASSUMED_HASHES_PER_SECOND = 1_000_000;
-/** A proof that is found sooner was luck, and says little of the speed. */
-const MEASURABLE_MS = 20;
 /** A round trip, and the quarter of a second after which a gate says that a solution holds everywhere. */
 const VERIFY_MS = 500;
 const VERIFY_TIMEOUT_MS = 15_000;
@@ -37,23 +33,34 @@ interface Earned {
   readonly token: string | null;
   readonly at: number;
   readonly expiresAt: number;
+  readonly calls: number;
   /** Calls that nobody of this process has taken yet. */
   spare: number;
 }
 
+type Told = Pick<Refused, "call" | "refusal" | "refusedAt">;
+
 export interface PowWay extends WayOn {
-  /** How long it would take to solve a challenge of this refusal. Null when there is none to be solved. */
-  expectedMs(refused: Pick<Refused, "call" | "refusal">): number | null;
+  /** How long it would take for each call to solve a challenge of this refusal. Null when there is none to be solved. */
+  expectedMs(refused: Told): number | null;
 }
 
 export function createPowWay(fetch: FetchLike, solve: SolvePow, maxDifficulty: number): PowWay {
   const turns = new Turns();
   const earnings = new Map<string, Earned>();
-  let hashesPerSecond = ASSUMED_HASHES_PER_SECOND;
+  const speed = new SolveSpeed();
 
-  const expectedMs = ({ difficulty }: PowChallenge): number => expectedSolveMs(difficulty, hashesPerSecond) + VERIFY_MS;
+  /**
+   * How many calls the work would be for. Whoever is refused while the calls of the last proof were still good has used them up,
+   * and will the next ones too; a wait is good for one.
+   */
+  const callsToCome = ({ call, refusedAt }: Told): number => {
+    const earned = earnings.get(accountOf(call));
+    return earned && earned.at < refusedAt && refusedAt < earned.expiresAt ? earned.calls : 1;
+  };
 
-  const consider = ({ call, refusal }: Pick<Refused, "call" | "refusal">): Considered | null => {
+  const consider = (refused: Told): Considered | null => {
+    const { call, refusal } = refused;
     if (refusal.challenges.length === 0) return null;
     const challenge = easiest(refusal.challenges);
     if (challenge.difficulty > maxDifficulty) {
@@ -61,7 +68,7 @@ export function createPowWay(fetch: FetchLike, solve: SolvePow, maxDifficulty: n
       return { isOpen: false, why };
     }
     if (verifyUrl(challenge, call) === null) return { isOpen: false, why: "its proof of work is to be sent to another site" };
-    return { isOpen: true, expectedMs: expectedMs(challenge) };
+    return { isOpen: true, expectedMs: (speed.expectedMs(challenge.difficulty) + VERIFY_MS) / callsToCome(refused) };
   };
 
   const work = async ({ call, refusal, signal, tell }: Refused): Promise<Earned | string> => {
@@ -70,7 +77,7 @@ export function createPowWay(fetch: FetchLike, solve: SolvePow, maxDifficulty: n
     tell({ kind: "solving", difficulty, tries: 0, elapsedMs: 0, hashesPerSecond: null, expectedMs: null, likelyWithinMs: null });
     const solved = await solve(challenge, { maxDifficulty, signal, onProgress: (progress) => tell({ kind: "solving", ...progress }) });
     if (!solved.ok) return UNSOLVED[solved.why];
-    if (solved.elapsedMs >= MEASURABLE_MS) hashesPerSecond = (solved.tries / solved.elapsedMs) * 1_000;
+    speed.learn(solved.tries, solved.elapsedMs);
     const earned = await verify(fetch, call, verifyUrl(challenge, call)!, solved.solution, signal);
     if (typeof earned === "string") return earned;
     tell({ kind: "solved", tries: solved.tries, elapsedMs: solved.elapsedMs, calls: earned.spare });
@@ -161,13 +168,15 @@ function readEarned(text: string, now: number): Earned {
   } catch {
     // Nothing can be read of it.
   }
-  const { token, calls, expiresAt } = answer;
+  const { token, expiresAt } = answer;
+  const calls = typeof answer.calls === "number" && answer.calls >= 1 ? Math.floor(answer.calls) : 1;
   const expires = typeof expiresAt === "string" ? Date.parse(expiresAt) : Number.NaN;
   return {
     // A header takes visible ASCII only.
     token: typeof token === "string" && /^[\x21-\x7e]+$/.test(token) ? token : null,
     at: now,
     expiresAt: Number.isNaN(expires) ? Infinity : expires,
-    spare: typeof calls === "number" && calls >= 1 ? Math.floor(calls) : 1,
+    calls,
+    spare: calls,
   };
 }

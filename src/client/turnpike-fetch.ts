@@ -71,7 +71,7 @@ export function createTurnpikeFetch(options: TurnpikeFetchOptions = {}): FetchLi
       const refusedAt = Date.now();
       const refusal = await readRefusal(response, refusedAt);
       if (refusal === null) return response;
-      preference.learn(call.url, powWay?.expectedMs({ call, refusal }) ?? null, refusal.retryAfterMs, refusedAt);
+      preference.learn(call.url, powWay?.expectedMs({ call, refusal, refusedAt }) ?? null, refusal.retryAfterMs, refusedAt);
       if (refusal.cause === "repeat") return endRefused(response, refusal, call, "It was not sent again.");
       if (resent === MAX_RESENDS)
         return endRefused(response, refusal, call, `It was refused ${resent + 1} times in a row${spent(waitedMs)}.`);

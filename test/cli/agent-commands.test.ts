@@ -3,18 +3,31 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { makeConsumer, policyText } from "../support/admin.ts";
 import { withAgent } from "../support/agents.ts";
-import { type ChallengeGate, startChallengeGate, zeroBits } from "../support/challenge-gate.ts";
+import { zeroBits } from "../support/challenge-gate.ts";
 import { freePort, REPO, run, scratch, turnpike } from "../support/command.ts";
 import { type CountingServer, startCountingServer } from "../support/counting-server.ts";
+import { type RunningGate, startGate } from "../support/gate.ts";
 import { errorIn, postMessage, send, toolCall } from "../support/http.ts";
 import { startOrigin } from "../support/origin.ts";
 
+const pow = (bits: number) => ({ pow: { difficulty: bits, maxDifficulty: bits } });
+const POLICY = policyText({
+  plans: {
+    anonymous: { rate: { perMinute: 1, burst: 2 } },
+    free: { rate: { perMinute: 1, burst: 2 }, offers: pow(12) },
+    proxied: { rate: { perMinute: 1, burst: 3 }, offers: pow(12) },
+    strict: { rate: { perMinute: 1, burst: 1 }, offers: pow(24) },
+    slow: { rate: { perMinute: 60, burst: 1 }, maxWaitSeconds: 0 },
+  },
+});
+
 let server: CountingServer;
-let gate: ChallengeGate;
+let gate: RunningGate;
 beforeAll(async () => {
   server = await startCountingServer();
-  gate = await startChallengeGate({ origin: server.url, burst: 2, perMinute: 1, difficulty: 12 });
+  gate = await startGate({ origin: server.url, policy: POLICY });
 });
 afterAll(async () => {
   await gate.stop();
@@ -51,7 +64,9 @@ async function start(args: readonly string[], env: Readonly<Record<string, strin
 
 describe("turnpike solve", () => {
   it("prints the solution of a challenge, wherever in a 402 it is, and nothing else", async () => {
-    const challenge = (await (await fetch(new URL("/turnpike/challenge", gate.url))).json()) as { id: string; salt: string };
+    const { key } = await makeConsumer(gate, "free");
+    const response = await fetch(new URL("/turnpike/challenge", gate.url), { method: "POST", headers: { "X-API-Key": key } });
+    const challenge = (await response.json()) as { id: string; salt: string };
     for (const input of [
       challenge,
       { jsonrpc: "2.0", id: 1, error: { code: 402, message: "", data: { challenges: [null, challenge] } } },
@@ -67,13 +82,14 @@ describe("turnpike solve", () => {
   });
 
   it("reads stdin, and sends the solution where the challenge says, as its caller", async () => {
-    const script = `curl -s ${new URL("/turnpike/challenge", gate.url).href} -H 'X-API-Key: tp_solver' | ${process.execPath} src/cli/main.ts solve --verify`;
-    const solved = await run("bash", ["-c", script], { env: { TURNPIKE_KEY: "tp_solver" } });
+    const [own, another] = [await makeConsumer(gate, "free"), await makeConsumer(gate, "free")];
+    const script = `curl -s -X POST ${new URL("/turnpike/challenge", gate.url).href} -H 'X-API-Key: ${own.key}' | ${process.execPath} src/cli/main.ts solve --verify`;
+    const solved = await run("bash", ["-c", script], { env: { TURNPIKE_KEY: own.key } });
     expect(solved.code, solved.stderr).toBe(0);
     expect(JSON.parse(solved.stdout)).toMatchObject({ calls: 10 });
-    const foreign = await run("bash", ["-c", script], { env: { TURNPIKE_KEY: "tp_another" } });
+    const foreign = await run("bash", ["-c", script], { env: { TURNPIKE_KEY: another.key } });
     expect(foreign).toMatchObject({ code: 1, stdout: "" });
-    expect(foreign.stderr).toContain("did not take the solution (403): This challenge was not issued to you.");
+    expect(foreign.stderr).toContain("did not take the solution (403): This challenge was issued to another consumer.");
   });
 
   it("says in one line what is wrong with what it is given", async () => {
@@ -96,10 +112,12 @@ describe("turnpike solve", () => {
 
 describe("turnpike status", () => {
   it("says in words, or as JSON, what the gate knows of the caller", async () => {
-    const words = await turnpike(["status", gate.url, "--key", "tp_status"]);
-    expect(words.stdout).toBe("plan test\n  test: 2 of 2 left (full again within 60 s)\n0 prepaid calls\n");
-    const json = await turnpike(["status", gate.url, "--json"], { TURNPIKE_KEY: "tp_status" });
-    expect(JSON.parse(json.stdout)).toMatchObject({ plan: "test", credits: 0 });
+    const { key } = await makeConsumer(gate, "free");
+    const words = await turnpike(["status", gate.url, "--key", key]);
+    expect(words.stderr).toBe("");
+    expect(words.stdout).toMatch(/^plan free\n[^]*^ {2}free: 2 of 2 left \(full again within 120 s\)$[^]*^0 prepaid calls\n$/m);
+    const json = await turnpike(["status", gate.url, "--json"], { TURNPIKE_KEY: key });
+    expect(JSON.parse(json.stdout)).toMatchObject({ plan: "free", credits: 0 });
   });
 
   it("says in one line when there is no gate", async () => {
@@ -113,7 +131,8 @@ describe("turnpike status", () => {
 
 describe("turnpike proxy", () => {
   it("gets clients through that know nothing of gates, streams what streams, and lets nobody else in", async () => {
-    const proxy = await start(["proxy", gate.url, "--port", "0", "--max-wait", "1"], { TURNPIKE_KEY: "tp_proxy" });
+    const { key, logged } = await makeConsumer(gate, "proxied");
+    const proxy = await start(["proxy", gate.url, "--port", "0", "--max-wait", "1"], { TURNPIKE_KEY: key });
     expect(proxy.line).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/mcp$/);
 
     const told: number[] = [];
@@ -124,7 +143,7 @@ describe("turnpike proxy", () => {
     });
     expect(told).toEqual([1, 2, 3]);
     expect(proxy.said()).toContain("solving a proof of work of 12 bits");
-    expect(gate.offences).toEqual([]);
+    expect(logged("redeemed")).toHaveLength(1);
 
     for (const headers of [{ Host: "evil.example" }, { Origin: "https://evil.example" }, { Origin: "null" }]) {
       expect((await postMessage(proxy.line, toolCall("count", { text: "foreign" }), headers)).status).toBe(403);
@@ -143,14 +162,14 @@ describe("turnpike proxy", () => {
   });
 
   it("hands on the gate's refusal as it came where there is no way on, and says when the gate is away", async () => {
-    const strict = await startChallengeGate({ origin: server.url, burst: 1, perMinute: 1, difficulty: 30 });
-    const proxy = await start(["proxy", strict.url, "--port", "0", "--max-wait", "0"]);
+    const { key } = await makeConsumer(gate, "strict");
+    const proxy = await start(["proxy", gate.url, "--port", "0", "--max-wait", "0"], { TURNPIKE_KEY: key });
     await postMessage(proxy.line, toolCall("count", { text: "a" }));
     const refused = await postMessage(proxy.line, toolCall("count", { text: "b" }, 9));
     expect(refused).toMatchObject({ status: 402, headers: { "retry-after": "60" } });
     expect(errorIn(refused)).toMatchObject({ id: 9, error: { code: 402, data: { cause: "rate" } } });
-    await strict.stop();
-    expect(await postMessage(proxy.line, toolCall("count", { text: "c" }))).toMatchObject({ status: 502 });
+    const nobody = await start(["proxy", `http://127.0.0.1:${await freePort()}/mcp`, "--port", "0"]);
+    expect(await postMessage(nobody.line, toolCall("count", { text: "c" }))).toMatchObject({ status: 502 });
     const { port } = new URL(proxy.line);
     const second = await turnpike(["proxy", gate.url, "--port", port]);
     expect(second.stderr).toBe(`turnpike: port ${port} is in use. Choose another with --port.\n`);
@@ -188,8 +207,11 @@ describe("turnpike connect", () => {
 
   it("never sends a call that was cancelled while it waited, also to servers without sessions", async () => {
     const origin = await startOrigin();
-    const slow = await startChallengeGate({ origin: origin.url, burst: 1, perMinute: 60 });
-    const bridge = spawn(process.execPath, [join(REPO, "src/cli/main.ts"), "connect", slow.url]);
+    const slow = await startGate({ origin: origin.url, policy: POLICY });
+    const { key, logged } = await makeConsumer(slow, "slow");
+    const bridge = spawn(process.execPath, [join(REPO, "src/cli/main.ts"), "connect", slow.url], {
+      env: { ...process.env, TURNPIKE_KEY: key },
+    });
     children.push(bridge);
     const lines = collect(bridge.stdout);
     const said = collect(bridge.stderr);
@@ -200,7 +222,7 @@ describe("turnpike connect", () => {
     await vi.waitFor(() => expect(said()).toContain("tools/call second: over the limit: waiting"), ENOUGH);
     write({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 2 } });
     await new Promise((resolve) => setTimeout(resolve, 1_500));
-    expect(slow.calls).toHaveLength(2);
+    expect(logged("refused")).toHaveLength(1);
     expect(origin.seen).toHaveLength(1);
     expect(lines()).not.toContain('"id":2');
     bridge.stdin.end();

@@ -30,6 +30,7 @@ const POLICY = file(
         quotas: { day: { calls: 1000, per: "day" }, hour: { calls: 3, per: "1h", mode: "observe" } },
         concurrency: 3,
         tools: { search: { rate: 2 } },
+        offers: { pow: { difficulty: 16, calls: 5, seconds: 120 }, quotas: true },
       },
       partners: { rate: 600, refuse: "result", weight: 3, concurrency: { calls: 1, mode: "observe" }, maxWaitSeconds: 0 },
     },
@@ -95,6 +96,7 @@ describe("turnpike check", () => {
         "streams | 16 open at once",
         "held | for up to 5 seconds",
         "refused | with an error, status 429",
+        "offers | none: whoever is over the rate waits",
       ]),
     );
     expect(section(text, "PLAN free")).toEqual(
@@ -105,6 +107,8 @@ describe("turnpike check", () => {
         "quota hour | 3 calls in any 60 minutes: the window slides, so never more in any such time (observe: counted and logged, nothing is refused)",
         "at once | 3 calls at once; the next wait for their turn, for up to 10 seconds",
         "held | for up to 5 seconds, in which an empty bucket is full again",
+        "refused | with an error, status 402 with an offer, 429 without",
+        "offers | a proof of work of 16 bits, up to 22 for who keeps solving: 5 calls for 2 minutes, let through at a rate of their own that is the plan's again; also when a quota is used up",
         'tools "search" | costs 2',
         'and "search" of its own: 2 at once, refilled at 2 a minute: up to 4 in the first minute',
         'tools "export_*" | costs 50, which can never pass (400): 5 calls at once, refilled at 60 a minute',
@@ -118,7 +122,7 @@ describe("turnpike check", () => {
         expect.stringContaining("for | addresses in 192.0.2.0/24;"),
         "at once | 1 call at once (observe: counted and logged, nothing is refused)",
         "held | not at all: what is not there at once is refused",
-        "refused | a tools/call with a tool result, status 200; the rest with an error",
+        "refused | a tools/call with a tool result, status 200; the rest with an error, status 429",
         "weight | 3, beside other plans in sharing out the origin's own quota",
       ]),
     );

@@ -99,7 +99,8 @@ const RUNS: readonly (readonly [command: RegExp, how: (command: string) => Promi
       const statuses = [...stdout.matchAll(/HTTP\/1.1 (\d+)/g)].map(([, status]) => status);
       expect(statuses).toHaveLength(10);
       expect(statuses[0]).toBe("200");
-      expect(statuses.at(-1)).toBe("429");
+      expect(statuses.at(-1)).toBe("402");
+      expect(stdout).toMatch(/WWW-Authenticate: PowChallenge realm="turnpike", id="[^"]+", salt="[^"]+", difficulty=18, signature="[^"]+"/);
       // Six seconds at first, less by what has passed since: a slow machine takes its time for ten calls.
       expect(stdout).toMatch(/Retry-After: [1-6]\r?\n/);
       const quoted = /"message":"(.*?)\. Wait/.exec(README)![1]!;
@@ -122,6 +123,23 @@ const RUNS: readonly (readonly [command: RegExp, how: (command: string) => Promi
       } finally {
         await stopGate();
         origin.kill();
+      }
+    },
+  ],
+  [
+    /^claude mcp add/,
+    async (command) => {
+      // The host cannot be installed here; what it is told to start is started, in front of a gate of this machine, and greeted.
+      const started = command.split(" -- ")[1]!.replace("npx -y mcp-turnpike", "npm run -s turnpike --");
+      const capabilities = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "claude", version: "1" } };
+      const hello = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params: capabilities });
+      await startGate("npm start");
+      try {
+        const url = `http://127.0.0.1:${PORTS["8787"]}/mcp`;
+        const { stdout, stderr } = await run("bash", ["-c", `echo '${hello}' | ${started.replace(/https:\S+/, url)}`]);
+        expect(JSON.parse(stdout), stderr).toMatchObject({ id: 1, result: { protocolVersion: "2025-11-25" } });
+      } finally {
+        await stopGate();
       }
     },
   ],

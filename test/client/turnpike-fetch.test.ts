@@ -10,6 +10,9 @@ const solved = (challenge: PowChallenge): Awaited<ReturnType<SolvePow>> => ({
 });
 const instantly: SolvePow = (challenge) => Promise.resolve(solved(challenge));
 const tooLate: SolvePow = () => Promise.resolve({ ok: false, why: "expired" });
+/** Slower than is assumed of a machine, which is known after the first: four seconds, beside a wait of one. */
+const slowly: SolvePow = (challenge) => Promise.resolve({ ...solved(challenge), tries: 2 ** 18, elapsedMs: 4_000 });
+const hardWork = (): Response => refusal({ difficulty: 18, retryAfterMs: 1_000 });
 /** What waits or works would take longer than any test. */
 const LONG_MS = 30_000;
 
@@ -119,6 +122,19 @@ describe("a call that is offered a proof of work", () => {
     const gate = scripted([() => refusal({ difficulty: 8, retryAfterMs: 50 }), answer]);
     expect((await createTurnpikeFetch({ fetch: gate.fetch })(URL_OF_GATE, toolCall())).status).toBe(200);
     expect(gate.verified).toHaveLength(0);
+  });
+
+  it.each([
+    ["works once more, for all the calls that a proof buys, when those of the last one were used up", 10, 2],
+    ["waits where that is quicker for each call", 1, 1],
+  ])("%s", async (_name, calls, proofs) => {
+    const gate = scripted([hardWork, answer, hardWork, answer], () => Response.json({ token: "tpass_x", calls }));
+    const client = createTurnpikeFetch({ fetch: gate.fetch, solve: slowly });
+    await client(URL_OF_GATE, toolCall());
+    // Refused later than the proof was paid for.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await client(URL_OF_GATE, toolCall());
+    expect(gate.verified).toHaveLength(proofs);
   });
 
   it("waits where the proof fails, or the gate does not take it", async () => {

@@ -25,6 +25,25 @@ export function makeKey(gate: RunningGate, plan: string, more: Readonly<Record<s
   return admin<MadeKey>(gate, "POST", "", { consumer: `consumer-${process.pid}-${++made}`, plan, ...more });
 }
 
+export interface Consumer {
+  readonly key: string;
+  /** The lines of the gate's log that are about it, of one event. */
+  logged(event: string): Readonly<Record<string, unknown>>[];
+}
+
+/** A consumer that nobody else is, and what the gate says of it. */
+export async function makeConsumer(gate: RunningGate, plan: string): Promise<Consumer> {
+  const name = `consumer-${process.pid}-${++made}`;
+  const { key } = await makeKey(gate, plan, { consumer: name });
+  return {
+    key,
+    logged: (event) =>
+      gate.logs
+        .map((line) => JSON.parse(line) as Record<string, unknown>)
+        .filter((line) => line["event"] === event && line["consumer"] === `key:${name}`),
+  };
+}
+
 export function changeKey(gate: RunningGate, keyId: string, change: Readonly<Record<string, unknown>>): Promise<unknown> {
   return admin(gate, "PATCH", `/${keyId}`, change);
 }

@@ -25,14 +25,14 @@ export function turnpike(args: readonly string[], env: Readonly<Record<string, s
 export function run(
   program: string,
   args: readonly string[],
-  options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
+  options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>>; readonly withinMs?: number } = {},
 ): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       cwd: options.cwd ?? REPO,
       env: { ...process.env, ...options.env },
       stdio: ["ignore", "pipe", "pipe"],
-      timeout: ENDS_WITHIN_MS,
+      timeout: options.withinMs ?? ENDS_WITHIN_MS,
     });
     let stdout = "";
     let stderr = "";

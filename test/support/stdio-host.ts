@@ -17,6 +17,8 @@ export interface HostOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The script of the command: that of the checkout when left out. */
   readonly command?: string;
+  /** What runs it: the Node of the test when left out. */
+  readonly node?: string;
 }
 
 export interface ToolResult {
@@ -45,10 +47,10 @@ const CLIENT_INFO = { name: "turnpike-test-host", version: "1.0.0" };
 export async function startHost(
   dialect: Dialect,
   url: string,
-  { args = [], env = {}, command: script = MAIN }: HostOptions = {},
+  { args = [], env = {}, command: script = MAIN, node = process.execPath }: HostOptions = {},
 ): Promise<StdioHost> {
   const command = {
-    command: process.execPath,
+    command: node,
     args: [script, "connect", url, ...args],
     env: { PATH: process.env["PATH"] ?? "", ...env },
     stderr: "pipe" as const,

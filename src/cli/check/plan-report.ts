@@ -1,5 +1,6 @@
 /** What one plan of a policy comes to, as `turnpike check` reports it. Every number is the gate's own: resolved terms, asked as a call would ask. */
 
+import { MAX_RAISE_BITS } from "../../challenges/difficulty.ts";
 import type { Policy } from "../../define-policy.ts";
 import { createAccount } from "../../limits/account.ts";
 import { ask } from "../../limits/ask.ts";
@@ -37,6 +38,17 @@ export interface NamedReport {
   readonly neverPasses: readonly string[];
 }
 
+export interface OfferReport {
+  readonly type: "pow";
+  /** Zero bits: after a pause, and however much is solved. */
+  readonly difficulty: number;
+  readonly maxDifficulty: number;
+  readonly calls: number;
+  readonly forSeconds: number;
+  /** Whether what is bought also stands in for the plan's quotas. */
+  readonly quotas: boolean;
+}
+
 export interface PlanReport {
   readonly name: string;
   readonly callers: readonly CallersReport[];
@@ -50,6 +62,8 @@ export interface PlanReport {
   /** How long it waits at the most for tokens of the plan's rate: never longer than a whole refill. */
   readonly heldSeconds: number;
   readonly refuse: "error" | "result";
+  /** Ways on for a caller whose rate is empty. */
+  readonly offers: readonly OfferReport[];
   readonly weight: number;
   readonly named: readonly NamedReport[];
 }
@@ -66,6 +80,7 @@ export function reportPlan(policy: Policy, resolved: ResolvedPolicy, name: strin
     maxWaitSeconds: terms.maxWaitMs / 1_000,
     heldSeconds: heldMs(terms) / 1_000,
     refuse: terms.refuse,
+    offers: reportOffers(terms),
     weight: terms.weight,
     named: reportNamed(resolved, name, terms, now),
   };
@@ -108,6 +123,15 @@ function callersOn(policy: Policy, plan: string): CallersReport[] {
       planClaim === undefined ? [] : [{ kind: "token", issuer, claim: planClaim }],
     ),
     { kind: "key" },
+  ];
+}
+
+function reportOffers({ offers: { pow }, payableMask, workMask }: Terms): OfferReport[] {
+  if (!pow) return [];
+  const { base, calls, lifeMs } = pow;
+  const maxDifficulty = Math.min(pow.max, base + MAX_RAISE_BITS);
+  return [
+    { type: "pow", difficulty: base, maxDifficulty, calls, forSeconds: lifeMs / 1_000, quotas: payableMask === workMask && workMask > 1 },
   ];
 }
 

@@ -4,7 +4,7 @@ import { UNMETERED_PER_MINUTE } from "../../limits/local-bucket.ts";
 import { duration } from "../../refusals/wording.ts";
 import type { Line, Section } from "./layout.ts";
 import { count, type LoopReport } from "./limit-report.ts";
-import { type CallersReport, DEPENDS, entryWords, type NamedReport, type PlanReport } from "./plan-report.ts";
+import { type CallersReport, DEPENDS, entryWords, type NamedReport, type OfferReport, type PlanReport } from "./plan-report.ts";
 import type { PolicyReport } from "./policy-report.ts";
 
 export function wordPolicy(report: PolicyReport): Section[] {
@@ -27,10 +27,8 @@ function wordPlan(plan: PlanReport): Line[] {
     ["at once", wordConcurrency(plan)],
     ["streams", plan.streams.words],
     ["held", wordHeld(plan)],
-    [
-      "refused",
-      plan.refuse === "result" ? "a tools/call with a tool result, status 200; the rest with an error" : "with an error, status 429",
-    ],
+    ["refused", wordRefused(plan)],
+    ["offers", plan.offers.length === 0 ? "none: whoever is over the rate waits" : plan.offers.map(wordOffer).join("; ")],
     ["weight", `${plan.weight}, beside other plans in sharing out the origin's own quota`],
     ["a call costs", plan.named.length > 0 ? "1, but for what is named here" : "1"],
     ...plan.named.flatMap(wordNamed),
@@ -48,6 +46,19 @@ function wordHeld({ heldSeconds, maxWaitSeconds }: PlanReport): string {
   if (heldSeconds === 0) return "not at all: what is not there at once is refused";
   const refill = heldSeconds < maxWaitSeconds ? ", in which an empty bucket is full again" : "";
   return `for up to ${duration(heldSeconds * 1_000)}${refill}`;
+}
+
+function wordRefused({ refuse, offers }: PlanReport): string {
+  const status = offers.length === 0 ? "status 429" : "status 402 with an offer, 429 without";
+  return refuse === "result"
+    ? `a tools/call with a tool result, status 200; the rest with an error, ${status}`
+    : `with an error, ${status}`;
+}
+
+function wordOffer({ difficulty, maxDifficulty, calls, forSeconds, quotas }: OfferReport): string {
+  const bits = difficulty === maxDifficulty ? `${difficulty} bits` : `${difficulty} bits, up to ${maxDifficulty} for who keeps solving`;
+  const buys = `${count(calls, "call")} for ${duration(forSeconds * 1_000)}, let through at a rate of their own that is the plan's again`;
+  return `a proof of work of ${bits}: ${buys}${quotas ? "; also when a quota is used up" : ""}`;
 }
 
 function wordCallers(callers: CallersReport): string {
