@@ -46,12 +46,11 @@ async function takeOf(
   units: number,
   maxWaitMs: number,
 ): Promise<SlotsTaken> {
-  const { env, ctx, request } = passage;
+  const { env, ctx } = passage;
   const isObserved = limit.mode === "observe";
   if (!isObserved && units > limit.calls) return { kind: "answer", response: impossibleAnswer(terms.plan, { limits: [limit] }, passage) };
   const asked = takeSlot(env.CONSUMERS, caller.id, kind, units, isObserved ? Number.MAX_SAFE_INTEGER : limit.calls, maxWaitMs);
-  // A client that leaves while it waits gets its slot all the same, which must then be given back.
-  ctx.waitUntil(asked.then((taken) => (taken.kind === "lent" && request.signal.aborted ? taken.slot.giveBack() : undefined)));
+  ctx.waitUntil(asked.then((taken) => (taken.kind === "lent" ? giveBackWhenLeft(taken.slot, passage) : undefined)));
   const taken = await asked;
   switch (taken.kind) {
     case "unasked":
@@ -71,6 +70,16 @@ async function takeOf(
         metered: [{ limit, meter: { remaining: Math.max(0, limit.calls - taken.inUse), resetMs: 0 } }],
       };
   }
+}
+
+/**
+ * A client that leaves while it waits for its slot gets it all the same, which must then be given back. One that leaves later takes
+ * the request with it: what was to come after the origin's answer may never run, so its slot goes back at once.
+ */
+function giveBackWhenLeft(slot: Slot, { ctx, request: { signal } }: Passage): Promise<void> | undefined {
+  if (signal.aborted) return slot.giveBack();
+  signal.addEventListener("abort", () => ctx.waitUntil(slot.giveBack()), { once: true });
+  return undefined;
 }
 
 export function giveSlotsBack({ ctx }: Passage, slots: readonly Slot[]): void {
