@@ -202,7 +202,7 @@ describe("any body", () => {
       fc.string(),
     );
     const { tree } = fc.letrec<{ tree: unknown }>((tie) => ({
-      tree: fc.oneof({ maxDepth: 6 }, leaf, fc.dictionary(key, tie("tree"), { maxKeys: 5 }), fc.array(tie("tree"), { maxLength: 4 })),
+      tree: fc.oneof({ maxDepth: 4 }, leaf, fc.dictionary(key, tie("tree"), { maxKeys: 5 }), fc.array(tie("tree"), { maxLength: 4 })),
     }));
     fc.assert(
       fc.property(
