@@ -179,13 +179,15 @@ export function liveOnCredit(
     if (bucket) note("credits", bucket.burst, bucket.perMinute);
   };
   const log = (instance: Instance, ticket: number, waitMs: number, units: Map<string, number>): void => {
+    // A pass is spent by the numbers that the account knows, which may be those of an earlier plan.
+    const { burst, perMinute } = (units.has("credits") && instance.account.buckets.get("credits")) || plan;
     const spent = instance.account.admissions.at(-1)!.spent ?? [];
     for (const [id, taken] of spent) won.get(id)!.spent += taken;
     admitted.push({
       ticket,
       at: elapsed,
       due: elapsed + waitMs,
-      plan,
+      plan: { ...plan, burst, perMinute },
       units,
       fingerprints: [],
       day: 0,

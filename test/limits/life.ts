@@ -49,6 +49,8 @@ export class Instance {
 
   /** @returns whether anything was given back, or null as for `ask` */
   refund(ticket: number, now: number): boolean | null {
+    // A clock that went back makes it forget admissions: that is not giving them back.
+    keepUpWithClock(this.account, now);
     const before = this.account.admissions.length;
     refund(this.account, ticket, now);
     if (!this.#cover(now)) return null;
