@@ -1,3 +1,5 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
@@ -8,9 +10,10 @@ export default defineConfig({
     reporters: ["default", "./test/support/closing-line.ts"],
     projects: [
       {
-        // Plain functions over plain data: no Worker, no network.
+        // Plain functions over plain data: no Worker, no network, and nothing that one file could leave for the next.
         test: {
           name: "pure",
+          isolate: false,
           environment: "node",
           testTimeout: 30_000,
           include: ["test/{limits,mcp,consumers,refusals,origin,challenges,tools,client}/**/*.test.ts"],
@@ -26,6 +29,8 @@ export default defineConfig({
         test: {
           name: "e2e",
           environment: "node",
+          // The command is started some hundred times: once compiled is enough.
+          env: { NODE_COMPILE_CACHE: join(tmpdir(), "turnpike-test-compile-cache") },
           include: ["test/{cli,e2e,incidents}/**/*.test.ts"],
           testTimeout: 30_000,
           hookTimeout: 30_000,
