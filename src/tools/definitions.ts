@@ -4,6 +4,7 @@
  */
 
 import * as v from "valibot";
+import type { PowChallenge as Challenge, Solution } from "../challenges/proof-of-work.ts";
 import { duration } from "../refusals/wording.ts";
 import type { ToolServer } from "./answer-mcp.ts";
 import { CHALLENGE_OUTPUT, MAX_NONCE_CHARS, MAX_SOLUTION_CHARS, NO_INPUT, STATUS_OUTPUT, VERIFY_INPUT, VERIFY_OUTPUT } from "./schemas.ts";
@@ -11,25 +12,8 @@ import type { GateTool, ToolResult } from "./tool.ts";
 
 export const TOOL_NAMES = ["challenge", "verify", "status"] as const;
 
-/** A proof of work to be done. */
-export interface PowChallenge {
-  readonly type: "pow";
-  readonly algorithm: "SHA-256";
-  readonly id: string;
-  readonly salt: string;
-  /** How many leading bits of SHA-256(salt + nonce) must be zero. */
-  readonly difficulty: number;
-  /** ISO 8601. */
-  readonly expiresAt: string;
-  readonly signature: string;
-}
-
-export interface PowSolution {
-  readonly id: string;
-  readonly salt: string;
-  readonly nonce: string;
-  readonly signature: string;
-}
+/** A proof of work to be done; a tool takes the solution, so no URL need be told. */
+export type PowChallenge = Omit<Challenge, "verify">;
 
 /** What a solved challenge has won. */
 export interface Verified {
@@ -69,7 +53,7 @@ export type Outcome<T> =
 /** What the tools do, for the caller at hand. They reject for faults of the gate only. */
 export interface GateActions {
   readonly challenge: () => Promise<Outcome<PowChallenge>>;
-  readonly verify: (solution: PowSolution) => Promise<Outcome<Verified>>;
+  readonly verify: (solution: Solution) => Promise<Outcome<Verified>>;
   readonly status: () => Promise<Outcome<ConsumerStatus>>;
 }
 

@@ -1,6 +1,7 @@
 /** Tools and actions for tests: as plain as they can be, and they remember what they were called with. */
 
-import type { ConsumerStatus, GateActions, PowChallenge, PowSolution, Verified } from "../../src/tools/definitions.ts";
+import type { Solution } from "../../src/challenges/proof-of-work.ts";
+import type { ConsumerStatus, GateActions, PowChallenge, Verified } from "../../src/tools/definitions.ts";
 import type { GateTool } from "../../src/tools/tool.ts";
 
 export const CHALLENGE: PowChallenge = {
@@ -24,11 +25,11 @@ export const STATUS: ConsumerStatus = {
 
 export interface MadeUpActions extends GateActions {
   /** What `verify` was called with. */
-  readonly solutions: PowSolution[];
+  readonly solutions: Solution[];
 }
 
 export function madeUpActions(changes: Partial<GateActions> = {}): MadeUpActions {
-  const solutions: PowSolution[] = [];
+  const solutions: Solution[] = [];
   return {
     solutions,
     challenge: () => Promise.resolve({ ok: true, value: CHALLENGE }),
