@@ -26,7 +26,7 @@ export default defineConfig({
         test: {
           name: "e2e",
           environment: "node",
-          include: ["test/{cli,e2e,incidents}/**/*.test.ts"],
+          include: ["test/{cli,e2e,incidents,lightning}/**/*.test.ts"],
           testTimeout: 30_000,
           hookTimeout: 30_000,
         },
