@@ -1,173 +1,69 @@
-/**
- * The way on by work: solves the challenge of a refusal and posts the solution to the gate, which puts calls on the
- * caller's account. Calls that are refused together share what one of them has earned; only when that is used up does
- * the next one work for itself.
- */
+/** The way on by work: solves the challenge of a refusal and posts the solution to the gate, which puts calls on the caller's account. */
 
-import type { FetchLike, Outgoing } from "./outgoing.ts";
-import { type PowChallenge, type PowSolution } from "./pow-challenge.ts";
+import { type Earning, type Earnings, PASS_HEADER } from "./earnings.ts";
+import type { Obstacle } from "./obstacle.ts";
+import type { FetchLike } from "./outgoing.ts";
+import type { PowChallenge } from "./pow-challenge.ts";
 import { expectedSolveMs } from "./solve/estimate.ts";
 import type { SolvePow } from "./solve/solve-pow.ts";
-import { Turns } from "./turns.ts";
-import type { Considered, Refused, Taken, WayOn } from "./ways-on.ts";
+import { postVerify, VERIFY_MS, verifyUrl } from "./verify.ts";
+import type { Refused, WayOn } from "./ways-on.ts";
 
 /** Until it has been measured: less than one slow core manages. */
 const ASSUMED_HASHES_PER_SECOND = 1_000_000;
 /** A proof that is found sooner was luck, and says little of the speed. */
 const MEASURABLE_MS = 20;
-/** A round trip, and the quarter of a second after which a gate says that a solution holds everywhere. */
-const VERIFY_MS = 500;
-const VERIFY_TIMEOUT_MS = 15_000;
-/** The answer is a token and two numbers. */
-const MAX_ANSWER_CHARS = 16_384;
-/** Accounts whose earnings are remembered: one client has one, a proxy a few. */
-const MAX_ACCOUNTS = 64;
-const PASS_HEADER = "Turnpike-Pass";
-/** They describe the call's body, or how it is to be answered; who is calling is in the others. */
-const HEADERS_OF_THE_CALL = /^(accept|content-.*|prefer|last-event-id|mcp-.*|turnpike-pass)$/;
 
 const UNSOLVED = {
-  expired: "its proof of work expired before it was solved",
-  "too-hard": "its proof of work is too hard for this client",
-  aborted: "its proof of work was broken off",
-} as const;
+  expired: { code: "proof-expired", why: "its proof of work expired before it was solved" },
+  "too-hard": { code: "proof-too-hard", why: "its proof of work is too hard for this client" },
+  aborted: { code: "proof-aborted", why: "its proof of work was broken off" },
+} as const satisfies Record<string, Obstacle>;
 
-/** What one solution has earned. */
-interface Earned {
-  readonly token: string | null;
-  readonly at: number;
-  readonly expiresAt: number;
-  /** Calls that nobody of this process has taken yet. */
-  spare: number;
-}
-
-export interface PowWay extends WayOn {
-  /** How long it would take to solve a challenge of this refusal. Null when there is none to be solved. */
-  expectedMs(refused: Pick<Refused, "call" | "refusal">): number | null;
-}
-
-export function createPowWay(fetch: FetchLike, solve: SolvePow, maxDifficulty: number): PowWay {
-  const turns = new Turns();
-  const earnings = new Map<string, Earned>();
+export function createPowWay(fetch: FetchLike, solve: SolvePow, maxDifficulty: number, earnings: Earnings): WayOn {
   let hashesPerSecond = ASSUMED_HASHES_PER_SECOND;
 
-  const expectedMs = ({ difficulty }: PowChallenge): number => expectedSolveMs(difficulty, hashesPerSecond) + VERIFY_MS;
-
-  const consider = ({ call, refusal }: Pick<Refused, "call" | "refusal">): Considered | null => {
-    if (refusal.challenges.length === 0) return null;
-    const challenge = easiest(refusal.challenges);
-    if (challenge.difficulty > maxDifficulty) {
-      const why = `its proof of work of ${challenge.difficulty} bits is harder than the ${maxDifficulty} that this client takes on`;
-      return { isOpen: false, why };
-    }
-    if (verifyUrl(challenge, call) === null) return { isOpen: false, why: "its proof of work is to be sent to another site" };
-    return { isOpen: true, expectedMs: expectedMs(challenge) };
-  };
-
-  const work = async ({ call, refusal, signal, tell }: Refused): Promise<Earned | string> => {
+  const work = async ({ call, refusal, signal, tell }: Refused): Promise<Earning> => {
     const challenge = easiest(refusal.challenges);
     const { difficulty } = challenge;
     tell({ kind: "solving", difficulty, tries: 0, elapsedMs: 0, hashesPerSecond: null, expectedMs: null, likelyWithinMs: null });
     const solved = await solve(challenge, { maxDifficulty, signal, onProgress: (progress) => tell({ kind: "solving", ...progress }) });
-    if (!solved.ok) return UNSOLVED[solved.why];
-    if (solved.elapsedMs >= MEASURABLE_MS) hashesPerSecond = (solved.tries / solved.elapsedMs) * 1_000;
-    const earned = await verify(fetch, call, verifyUrl(challenge, call)!, solved.solution, signal);
-    if (typeof earned === "string") return earned;
-    tell({ kind: "solved", tries: solved.tries, elapsedMs: solved.elapsedMs, calls: earned.spare });
-    return earned;
+    if (!solved.ok) return { ok: false, obstacle: UNSOLVED[solved.why] };
+    const { tries, elapsedMs } = solved;
+    if (elapsedMs >= MEASURABLE_MS) hashesPerSecond = (tries / elapsedMs) * 1_000;
+    const verified = await postVerify(fetch, call, verifyUrl(challenge.verify, call)!, solved.solution, signal);
+    if (!verified.ok) {
+      const obstacle: Obstacle =
+        verified.status === null
+          ? { code: "proof-undelivered", why: `its proof of work could not be delivered (${verified.message})` }
+          : { code: "proof-not-taken", why: `the gate did not take its proof of work (${verified.message})` };
+      return { ok: false, obstacle };
+    }
+    // The credit is on the account, whatever can be read of the answer.
+    const { token, calls, expiresAt } = verified;
+    const spare = calls ?? 1;
+    tell({ kind: "solved", tries, elapsedMs, calls: spare });
+    const headers = token === null ? {} : { [PASS_HEADER]: token };
+    return { ok: true, earned: { headers, isOnAccount: true, at: Date.now(), expiresAt: expiresAt ?? Infinity, spare } };
   };
 
   return {
-    consider,
-    expectedMs(refused) {
-      const considered = consider(refused);
-      return considered?.isOpen ? considered.expectedMs : null;
-    },
-    async take(refused): Promise<Taken> {
-      const account = accountOf(refused.call);
-      const endTurn = await turns.next(account, refused.signal);
-      try {
-        refused.signal?.throwIfAborted();
-        let earned = earnings.get(account);
-        // Only what was earned after this call was refused can help it: what was there before did not.
-        if (!earned || earned.at < refused.refusedAt || earned.spare < 1 || earned.expiresAt <= Date.now()) {
-          const result = await work(refused);
-          if (typeof result === "string") return { ok: false, why: result };
-          earned = result;
-          earnings.delete(account);
-          earnings.set(account, earned);
-          if (earnings.size > MAX_ACCOUNTS) earnings.delete(earnings.keys().next().value!);
-        }
-        earned.spare--;
-        return { ok: true, waitedMs: 0, headers: earned.token === null ? {} : { [PASS_HEADER]: earned.token } };
-      } finally {
-        endTurn();
+    kind: "pow",
+    consider({ call, refusal }) {
+      if (refusal.challenges.length === 0) return null;
+      const { difficulty, verify } = easiest(refusal.challenges);
+      if (difficulty > maxDifficulty) {
+        const why = `its proof of work of ${difficulty} bits is harder than the ${maxDifficulty} that this client takes on`;
+        return { isOpen: false, obstacle: { code: "proof-too-hard", why } };
       }
+      if (verifyUrl(verify, call) === null)
+        return { isOpen: false, obstacle: { code: "proof-elsewhere", why: "its proof of work is to be sent to another site" } };
+      return { isOpen: true, expectedMs: expectedSolveMs(difficulty, hashesPerSecond) + VERIFY_MS, priceSats: 0 };
     },
+    take: (refused) => earnings.share(refused, () => work(refused)),
   };
 }
 
 function easiest(challenges: readonly PowChallenge[]): PowChallenge {
   return challenges.reduce((best, challenge) => (challenge.difficulty < best.difficulty ? challenge : best));
-}
-
-/** Where the solution goes: never to another site than the call, for it carries the caller's key. */
-function verifyUrl({ verify }: PowChallenge, { url }: Outgoing): URL | null {
-  const text = verify ?? "/turnpike/verify";
-  const to = URL.canParse(text, url.href) ? new URL(text, url) : null;
-  return to?.origin === url.origin ? to : null;
-}
-
-/** Whoever calls with the same key shares an account. */
-function accountOf({ url, headers }: Outgoing): string {
-  return [url.origin, headers.get("authorization"), headers.get("x-api-key")].join("\n");
-}
-
-/** What was earned, or a clause that says why nothing was. */
-async function verify(
-  fetch: FetchLike,
-  call: Outgoing,
-  url: URL,
-  solution: PowSolution,
-  signal: AbortSignal | undefined,
-): Promise<Earned | string> {
-  const headers = new Headers({ "Content-Type": "application/json", Accept: "application/json" });
-  for (const [name, value] of call.headers) if (!HEADERS_OF_THE_CALL.test(name)) headers.set(name, value);
-  const timeout = AbortSignal.timeout(VERIFY_TIMEOUT_MS);
-  try {
-    const response = await fetch(url, {
-      method: "POST",
-      headers,
-      body: JSON.stringify(solution),
-      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-      // A redirect would take the caller's key elsewhere.
-      redirect: "manual",
-    });
-    const text = (await response.text()).slice(0, MAX_ANSWER_CHARS);
-    if (!response.ok) return `the gate did not take its proof of work (status ${response.status})`;
-    return readEarned(text, Date.now());
-  } catch (error) {
-    signal?.throwIfAborted();
-    return `its proof of work could not be delivered (${error instanceof Error ? error.message : String(error)})`;
-  }
-}
-
-/** Lenient: the credit is on the account, whatever can be read of the answer. */
-function readEarned(text: string, now: number): Earned {
-  let answer: { readonly token?: unknown; readonly calls?: unknown; readonly expiresAt?: unknown } = {};
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null) answer = value;
-  } catch {
-    // Nothing can be read of it.
-  }
-  const { token, calls, expiresAt } = answer;
-  const expires = typeof expiresAt === "string" ? Date.parse(expiresAt) : Number.NaN;
-  return {
-    // A header takes visible ASCII only.
-    token: typeof token === "string" && /^[\x21-\x7e]+$/.test(token) ? token : null,
-    at: now,
-    expiresAt: Number.isNaN(expires) ? Infinity : expires,
-    spare: typeof calls === "number" && calls >= 1 ? Math.floor(calls) : 1,
-  };
 }
