@@ -66,19 +66,11 @@ export interface Solved {
   readonly expiresAt: number;
 }
 
-export type SolutionCheck =
-  | ({ readonly ok: true } & Solved)
-  /** Not the form of such a text at all. */
-  | { readonly ok: false; readonly why: "malformed"; readonly part: keyof Solution }
-  | { readonly ok: false; readonly why: SolutionFault };
-
 export type SolutionFault =
   /** Signed with a secret that is not, or no longer, in use. */
   | "unknown-key"
   /** Id, salt and signature do not belong together. */
   | "altered"
-  /** As it was issued, but to another consumer. */
-  | "foreign"
   | "expired"
   /** All is as it was issued, and the nonce does not solve it. */
   | "wrong-nonce";
@@ -128,21 +120,15 @@ export interface GenuineSolution {
   readonly isFor: (consumer: string, now: number) => Promise<boolean>;
 }
 
-export type GenuineCheck = GenuineSolution | (SolutionCheck & { readonly ok: false });
+export type GenuineCheck =
+  | GenuineSolution
+  /** Not the form of such a text at all. */
+  | { readonly ok: false; readonly why: "malformed"; readonly part: keyof Solution }
+  | { readonly ok: false; readonly why: SolutionFault };
 
 /**
- * Whether a solution is good for a credit on this consumer's account. Says nothing of whether it has been counted before: only
- * the account knows that.
- * @param now epoch milliseconds
- */
-export async function checkSolution(solution: Solution, consumer: string, keys: SigningKeys, now: number): Promise<SolutionCheck> {
-  const genuine = await checkGenuine(solution, keys, now);
-  if (!genuine.ok) return genuine;
-  return (await genuine.isFor(consumer, now)) ? { ok: true, ...genuine.solved } : { ok: false, why: "foreign" };
-}
-
-/**
- * The part of it for which nobody has to be known: one signature and one hash.
+ * Whether a solution is genuine, for which nobody has to be known: one signature and one hash. `isFor` then tells whose it is. Says
+ * nothing of whether it has been counted before: only the account knows that.
  * @param now epoch milliseconds
  */
 export async function checkGenuine(solution: Solution, keys: SigningKeys, now: number): Promise<GenuineCheck> {

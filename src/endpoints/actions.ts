@@ -45,7 +45,6 @@ const WHY = {
   altered: "altered-challenge",
   expired: "expired-challenge",
   "wrong-nonce": "wrong-nonce",
-  foreign: "foreign-challenge",
 } as const;
 
 const NOT_REDEEMED = {

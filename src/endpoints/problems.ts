@@ -62,7 +62,3 @@ export function endpointProblem(kind: ProblemKind, detail: string = KINDS[kind].
   const { status, title } = KINDS[kind];
   return problemAnswer(status, detail, { type: TYPES + kind, title, status, detail }, {}, NOBODY);
 }
-
-export function detailOf(kind: ProblemKind): string {
-  return KINDS[kind].detail;
-}

@@ -2,7 +2,15 @@
 
 import { createHash, hkdfSync, randomBytes } from "node:crypto";
 import { NO_CALL } from "../../src/challenges/challenge-id.ts";
-import { CHALLENGE_RANDOM_BYTES, issueChallenge, type PowChallenge, type Solution } from "../../src/challenges/proof-of-work.ts";
+import {
+  CHALLENGE_RANDOM_BYTES,
+  checkGenuine,
+  type GenuineCheck,
+  issueChallenge,
+  type PowChallenge,
+  type Solution,
+  type Solved,
+} from "../../src/challenges/proof-of-work.ts";
 import { openSecrets, type SigningKeys } from "../../src/challenges/secrets.ts";
 
 export const NOW = Date.UTC(2026, 10, 21, 12);
@@ -65,4 +73,13 @@ export function zeroBits(text: string): number {
 export function withOtherCharacter(text: string, at: number): string {
   const i = at % text.length;
   return text.slice(0, i) + (text[i] === "A" ? "B" : "A") + text.slice(i + 1);
+}
+
+type Check = ({ readonly ok: true } & Solved) | (GenuineCheck & { readonly ok: false }) | { readonly ok: false; readonly why: "foreign" };
+
+/** Whether a solution is good for this consumer: both of the questions that the gate asks. */
+export async function checkSolution(solution: Solution, consumer: string, keys: SigningKeys, now: number): Promise<Check> {
+  const genuine = await checkGenuine(solution, keys, now);
+  if (!genuine.ok) return genuine;
+  return (await genuine.isFor(consumer, now)) ? { ok: true, ...genuine.solved } : { ok: false, why: "foreign" };
 }

@@ -2,8 +2,21 @@ import { createHash, createHmac } from "node:crypto";
 import * as fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { NO_CALL } from "../../src/challenges/challenge-id.ts";
-import { CHALLENGE_LIFE_MS, CHALLENGE_RANDOM_BYTES, checkSolution, issueChallenge } from "../../src/challenges/proof-of-work.ts";
-import { challengeFor, derivedKey, fail, keysOf, NEXT_SECRET, NOW, SECRET, solve, VERIFY, withOtherCharacter, zeroBits } from "./keys.ts";
+import { CHALLENGE_LIFE_MS, CHALLENGE_RANDOM_BYTES, issueChallenge } from "../../src/challenges/proof-of-work.ts";
+import {
+  challengeFor,
+  checkSolution,
+  derivedKey,
+  fail,
+  keysOf,
+  NEXT_SECRET,
+  NOW,
+  SECRET,
+  solve,
+  VERIFY,
+  withOtherCharacter,
+  zeroBits,
+} from "./keys.ts";
 
 const CONSUMER = "key:acme";
 const PARTS = ["id", "salt", "nonce", "signature"] as const;
