@@ -1,5 +1,5 @@
 /**
- * The keys that challenges and passes are signed with. The operator sets one secret text, and for the time of a rotation the
+ * The keys that challenges, macaroons and passes are signed with. The operator sets one secret text, and for the time of a rotation the
  * one before it as well: what the old one signed is still good, and nothing new is signed with it. A key's id is derived
  * from its secret, so there is nothing to configure twice, and every use has a key of its own (HKDF, RFC 5869), so that
  * what is signed for one use means nothing to another.
@@ -29,6 +29,8 @@ export interface SigningKey {
   readonly pow: CryptoKey;
   readonly pass: CryptoKey;
   readonly tag: CryptoKey;
+  /** Root keys of macaroons are derived from it: see l402.ts. */
+  readonly macaroon: CryptoKey;
   /** See consumer-tag.ts. */
   readonly tags: BoundedCache<Uint8Array>;
 }
@@ -84,6 +86,7 @@ async function deriveKey(secret: string): Promise<SigningKey> {
     pow: await hmac("pow"),
     pass: await hmac("pass"),
     tag: await hmac("consumer tag"),
+    macaroon: await hmac("macaroon"),
     tags: new BoundedCache(MAX_TAGS),
   };
 }

@@ -3,6 +3,7 @@
  * bag of parameters: `token`, `invoice` and `macaroon` are L402's, and no other challenge may use these names.
  */
 
+import type { L402Challenge } from "./l402.ts";
 import type { PowChallenge } from "./proof-of-work.ts";
 
 const REALM = "turnpike";
@@ -12,6 +13,18 @@ const QUOTABLE = /^[\t\x20-\x7e]*$/;
 /** The value for a proof of work: all that a client needs to solve it and to send the solution. */
 export function powChallengeValue({ id, salt, difficulty, signature }: PowChallenge): string {
   return challengeValue("PowChallenge", { realm: REALM, id, salt, difficulty, signature });
+}
+
+/** The value for L402. Newer payers read the macaroon under `token`, older ones under its own name. */
+export function l402ChallengeValue({ macaroon, invoice }: L402Challenge): string {
+  return challengeValue("L402", { version: "0", token: macaroon, macaroon, invoice });
+}
+
+/** The values for all challenges of an answer. Payers of L402 look at the beginning of the first only. */
+export function challengeValues(challenges: readonly (PowChallenge | L402Challenge)[]): string[] {
+  const l402 = challenges.filter((challenge) => challenge.type === "l402");
+  const pow = challenges.filter((challenge) => challenge.type === "pow");
+  return [...l402.map(l402ChallengeValue), ...pow.map(powChallengeValue)];
 }
 
 /** One challenge: the scheme, then its parameters in their order. Texts are quoted, whole numbers stand as they are. */

@@ -15,6 +15,7 @@ describe("the signing keys", () => {
       [current.pow, "pow"],
       [current.pass, "pass"],
       [current.tag, "consumer tag"],
+      [current.macaroon, "macaroon"],
     ] as const;
     for (const [key, use] of uses) {
       expect(await signed(key)).toBe(
@@ -27,7 +28,7 @@ describe("the signing keys", () => {
 
   test("cannot be taken out again", async () => {
     const { current } = await keysOf(SECRET);
-    for (const key of [current.pow, current.pass, current.tag]) {
+    for (const key of [current.pow, current.pass, current.tag, current.macaroon]) {
       expect(key.extractable).toBe(false);
       await expect(crypto.subtle.exportKey("raw", key)).rejects.toThrow();
     }

@@ -1,6 +1,8 @@
+import { parseL402 } from "@getalby/lightning-tools";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { powChallengeValue } from "../../src/challenges/www-authenticate.ts";
+import type { L402Challenge } from "../../src/challenges/l402.ts";
+import { challengeValues, l402ChallengeValue, powChallengeValue } from "../../src/challenges/www-authenticate.ts";
 import { challengeFor } from "./keys.ts";
 
 interface Parsed {
@@ -72,6 +74,33 @@ describe("WWW-Authenticate for a proof of work", () => {
     );
     for (const salt of ["a\r\nSet-Cookie: x", "\0", "é", "\x7f"]) {
       expect(() => powChallengeValue({ ...challenge, salt })).toThrow(TypeError);
+    }
+  });
+});
+
+describe("WWW-Authenticate for L402", () => {
+  const l402: L402Challenge = {
+    type: "l402",
+    macaroon: "AgEE+/==",
+    invoice: "lnbc300n1x",
+    priceSats: 30,
+    calls: 10,
+    expiresAt: "2026-11-21T12:10:00Z",
+  };
+
+  test("reads as in the documentation", () => {
+    expect(l402ChallengeValue(l402)).toBe('L402 version="0", token="AgEE+/==", macaroon="AgEE+/==", invoice="lnbc300n1x"');
+  });
+
+  test("stands first whatever the order of the offers, and an existing payer reads it from the joined line", async () => {
+    const pow = await challengeFor();
+    for (const challenges of [
+      [pow, l402],
+      [l402, pow],
+    ]) {
+      const values = challengeValues(challenges);
+      expect(values.map((value) => value.split(" ")[0])).toEqual(["L402", "PowChallenge"]);
+      expect(parseL402(values.join(", "))).toMatchObject({ token: "AgEE+/==", invoice: "lnbc300n1x" });
     }
   });
 });
