@@ -31,7 +31,7 @@ export default defineConfig({
           environment: "node",
           // The command is started some hundred times: once compiled is enough.
           env: { NODE_COMPILE_CACHE: join(tmpdir(), "turnpike-test-compile-cache") },
-          include: ["test/{cli,e2e,incidents}/**/*.test.ts"],
+          include: ["test/{cli,e2e,incidents,lightning}/**/*.test.ts"],
           testTimeout: 30_000,
           hookTimeout: 30_000,
         },

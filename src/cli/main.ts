@@ -6,6 +6,7 @@ import { CHECK_HELP, checkCommand } from "./check.ts";
 import { connectCommand } from "./connect.ts";
 import { createKeyCommand, disableKeyCommand, enableKeyCommand, listKeysCommand, setPlanCommand } from "./keys.ts";
 import { CliError, packageVersion } from "./package.ts";
+import { payCommand } from "./pay.ts";
 import { proxyCommand } from "./proxy.ts";
 import { solveCommand } from "./solve.ts";
 import { startCommand } from "./start.ts";
@@ -98,6 +99,13 @@ const solve = program
   .option("--challenge <file>", "the file to read (default: stdin)")
   .option("--verify", "send the solution to the gate, and print its answer")
   .action(solveCommand);
+program
+  .command("pay")
+  .description("Pay a Lightning invoice of the gate on this machine, with its embedded node, and print the preimage.")
+  .argument("<invoice>", "the invoice of a challenge, lnbcrt…")
+  .option("--state <dir>", "the local state folder", DEFAULT_STATE)
+  .option("--json", "print one line of JSON")
+  .action(payCommand);
 const status = program
   .command("status")
   .description("What a gate says of its caller: the plan, what remains of it, prepaid calls.")

@@ -5,8 +5,9 @@ import { createKeyRecord, type RecordStore } from "../consumers/key-records.ts";
 import type { Policy } from "../define-policy.ts";
 import { addressPlanOf } from "../resolve-policy.ts";
 import { bundleEmbeddedOrigin, bundleGate, loadPolicy, policyPath } from "./local/bundle.ts";
+import type { EmbeddedNode } from "./local/embedded-node.ts";
 import { checkOriginAnswers, checkPortIsFree, EMBEDDED_BINDING, recordsOf, runGate } from "./local/run-gate.ts";
-import { LocalState } from "./local/state.ts";
+import { LocalState, type Secrets } from "./local/state.ts";
 import { CliError } from "./package.ts";
 import { welcome } from "./welcome.ts";
 
@@ -34,19 +35,27 @@ export async function startCommand(options: StartOptions): Promise<void> {
   const gate = await bundleGate(path, { origin, allowedHosts: LOCAL_HOSTS });
   const embeddedOrigin = options.origin ? null : await bundleEmbeddedOrigin();
   const secrets = state.secretsFor(keyedPlans(policy));
+  const lightning = await startLightning(state, secrets);
   const miniflare = await runGate({ gate, embeddedOrigin }, secrets, state, options.port, (line) => console.error(line));
 
   await addDemoKeys(await recordsOf(miniflare), secrets.demoKeys);
   const url = new URL(policy.mcpPaths?.[0] ?? "/mcp", await miniflare.ready).href;
   const keys = Object.fromEntries(keyedPlans(policy).map((plan) => [plan, secrets.demoKeys[plan]!]));
-  state.markRunning({ url: new URL(url).origin + (policy.prefix ?? "/turnpike"), pid: process.pid });
+  state.markRunning({ url: new URL(url).origin + (policy.prefix ?? "/turnpike"), pid: process.pid, lightning: lightning.url });
   stopOnSignal(async () => {
     state.markStopped();
     await miniflare.dispose();
+    await lightning.stop();
   });
   console.log(
     options.json ? JSON.stringify({ url, keys }) : welcome({ url, keys, origin: options.origin?.href ?? null, state: options.state }),
   );
+}
+
+/** The embedded node, in this process. The gate may make invoices with it, and only `turnpike pay` may pay them. */
+async function startLightning(state: LocalState, { adminToken, lightningSecret }: Secrets): Promise<EmbeddedNode> {
+  const { startEmbeddedNode } = await import("./local/embedded-node.ts");
+  return startEmbeddedNode({ store: state.lightningBook, password: adminToken, limitedPassword: lightningSecret });
 }
 
 /** Plans that are for keys: all but those that addresses are on. */

@@ -42,6 +42,7 @@ export async function runGate(
       ADMIN_TOKEN: secrets.adminToken,
       ORIGIN_SIGNING_SECRET: secrets.originSigningSecret,
       CHALLENGE_SECRET: secrets.challengeSecret,
+      LIGHTNING_SECRET: secrets.lightningSecret,
     },
     kvNamespaces: { KEYS: KV_ID },
     durableObjects: {

@@ -5,6 +5,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync }
 import { join, resolve } from "node:path";
 import { createKey } from "../../consumers/api-keys.ts";
 import { CliError } from "../package.ts";
+import type { BookStore } from "./invoice-book.ts";
 
 const SECRET_BYTES = 32;
 /** The owner alone: the file holds keys that work. */
@@ -15,6 +16,8 @@ export interface Secrets {
   readonly adminToken: string;
   readonly originSigningSecret: string;
   readonly challengeSecret: string;
+  /** With which the gate asks the embedded Lightning node for invoices. */
+  readonly lightningSecret: string;
   /** One for each plan, the same on each start. */
   readonly demoKeys: Readonly<Record<string, string>>;
 }
@@ -22,6 +25,8 @@ export interface Secrets {
 export interface RunningGate {
   readonly url: string;
   readonly pid: number;
+  /** The base of the embedded Lightning node's API. */
+  readonly lightning?: string;
 }
 
 export class LocalState {
@@ -50,6 +55,7 @@ export class LocalState {
       adminToken: known?.adminToken ?? randomBytes(SECRET_BYTES).toString("base64url"),
       originSigningSecret: known?.originSigningSecret ?? randomBytes(SECRET_BYTES).toString("base64url"),
       challengeSecret: known?.challengeSecret ?? randomBytes(SECRET_BYTES).toString("base64url"),
+      lightningSecret: known?.lightningSecret ?? randomBytes(SECRET_BYTES).toString("base64url"),
       demoKeys,
     };
     this.#writePrivate("secrets.json", secrets);
@@ -78,6 +84,11 @@ export class LocalState {
 
   markStopped(): void {
     rmSync(join(this.dir, "running.json"), { force: true });
+  }
+
+  /** What the embedded Lightning node knows: its key, and its invoices with their preimages. */
+  get lightningBook(): BookStore {
+    return { load: () => this.#readJson("lightning.json"), save: (book) => this.#writePrivate("lightning.json", book) };
   }
 
   #readSecrets(): Secrets | null {
