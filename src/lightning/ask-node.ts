@@ -59,7 +59,7 @@ export async function askNode(node: NodeAddress, { path, json, form }: NodeReque
     const { status } = response;
     if (status === 401 || status === 403) {
       await response.body?.cancel();
-      return fail(node, "unauthorized", `turned the credential away (${status}): it must be ${node.credentialIs}`);
+      return unauthorized(node, status);
     }
     if (status >= 300 && status < 400) {
       await response.body?.cancel();
@@ -80,6 +80,11 @@ function headersOf({ credential }: NodeAddress): Headers | null {
   } catch {
     return null;
   }
+}
+
+/** An answer to a credential that is none here. */
+export function unauthorized(node: NodeAddress, status: number): { readonly ok: false; readonly problem: NodeProblem } {
+  return fail(node, "unauthorized", `turned the credential away (${status}): it must be ${node.credentialIs}`);
 }
 
 /** An answer that makes no sense from such a node. */

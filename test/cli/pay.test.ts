@@ -1,0 +1,73 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Invoice, LightningNode } from "../../src/lightning/node.ts";
+import { openNode } from "../../src/lightning/open-node.ts";
+import { scratch, turnpike } from "../support/command.ts";
+import { type RunningGate, startGate } from "../support/gate.ts";
+
+let gate: RunningGate;
+beforeAll(async () => {
+  gate = await startGate();
+});
+afterAll(async () => {
+  await gate.stop();
+});
+
+function read(state: string, file: string): Record<string, string> {
+  return JSON.parse(readFileSync(join(state, file), "utf8")) as Record<string, string>;
+}
+
+/** As the gate reaches it. */
+function nodeOf(state: string): LightningNode {
+  const url = read(state, "running.json")["lightning"]!;
+  return openNode({ kind: "phoenixd", url, network: "bcrt" }, read(state, "secrets.json")["lightningSecret"]!);
+}
+
+async function invoiceOf(state: string): Promise<Invoice> {
+  const created = await nodeOf(state).createInvoice({ sats: 30, memo: "10 calls", expirySeconds: 600 }, Date.now());
+  if (!created.ok) throw new Error(created.problem.message);
+  return created.invoice;
+}
+
+async function told(...args: readonly string[]): Promise<string> {
+  return (await turnpike(["pay", ...args])).stderr;
+}
+
+describe("turnpike pay", () => {
+  test("pays an invoice of the running gate, and prints the preimage that proves it", async () => {
+    const { invoice, paymentHash } = await invoiceOf(gate.state);
+    const ended = await turnpike(["pay", invoice, "--state", gate.state]);
+    expect(ended).toMatchObject({ code: 0, stderr: "" });
+    expect(createHash("sha256").update(Buffer.from(ended.stdout.trim(), "hex")).digest("hex")).toBe(paymentHash);
+    expect(await nodeOf(gate.state).lookupInvoice(paymentHash, Date.now())).toEqual({ ok: true, state: "settled" });
+    const again = await turnpike(["pay", invoice, "--state", gate.state]);
+    expect(again).toMatchObject({ code: 1, stderr: "turnpike: not paid: the invoice has already been paid.\n", stdout: "" });
+  });
+
+  test("takes an invoice as a QR code spells it, and prints JSON for scripts", async () => {
+    const { invoice } = await invoiceOf(gate.state);
+    const ended = await turnpike(["pay", `LIGHTNING:${invoice.toUpperCase()}`, "--state", gate.state, "--json"]);
+    expect(JSON.parse(ended.stdout)).toEqual({ preimage: expect.stringMatching(/^[\da-f]{64}$/) as string, sats: 30 });
+  });
+
+  test("pays neither with money, nor what is no invoice, nor where no gate is running, and says so", async () => {
+    expect(await told("lnbc300n1qqqq", "--state", gate.state)).toContain("pay it with a wallet");
+    expect(await told("hello", "--state", gate.state)).toContain("no Lightning invoice");
+    expect(await told("lnbcrt300n1qqqq", "--state", gate.state)).toContain("not paid: this node pays only invoices of its own");
+    expect(await told("lnbcrt300n1qqqq", "--state", scratch())).toContain("no gate with a Lightning node is running");
+  });
+});
+
+describe("the gate's embedded node", () => {
+  test("knows an invoice from before a restart", async () => {
+    const state = scratch();
+    const first = await startGate({ state });
+    const { invoice } = await invoiceOf(state);
+    await first.stop();
+    const again = await startGate({ state });
+    expect(await turnpike(["pay", invoice, "--state", state])).toMatchObject({ code: 0 });
+    await again.stop();
+  });
+});
