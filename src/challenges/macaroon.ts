@@ -29,8 +29,9 @@ const IDENTIFIER = 2;
 const SIGNATURE = 6;
 
 const encoder = new TextEncoder();
-/** The key with which every root key is made one of 32 bytes. */
+/** With it as the key, every root key is made one of 32 bytes. */
 const KEY_GENERATOR = utf8("macaroons-key-generator");
+let keyGenerator: CryptoKey | undefined;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -56,7 +57,7 @@ export async function mintMacaroon({ location, identifier, caveats }: Minting, r
   if (location !== "") field(LOCATION, utf8(location));
   field(IDENTIFIER, identifier);
   written.push(END);
-  let signature = await hmac(await hmac(KEY_GENERATOR, rootKey), identifier);
+  let signature = await hmac(await firstKey(rootKey), identifier);
   for (const caveat of caveats) {
     const text = utf8(caveat);
     field(IDENTIFIER, text);
@@ -109,13 +110,18 @@ export function parseMacaroon(bytes: Bytes): Macaroon | null {
 
 /** Whether it was minted with this root key, whatever caveats were added since. The comparison takes constant time. */
 export async function isSignedWith({ identifier, caveats, signature }: Macaroon, rootKey: Bytes): Promise<boolean> {
-  let key = await hmac(KEY_GENERATOR, rootKey);
+  let key = await firstKey(rootKey);
   let text = identifier;
   for (const caveat of caveats) {
     key = await hmac(key, text);
     text = caveat;
   }
   return crypto.subtle.verify("HMAC", await hmacKey(key), signature, text);
+}
+
+async function firstKey(rootKey: Bytes): Promise<Bytes> {
+  keyGenerator ??= await hmacKey(KEY_GENERATOR);
+  return new Uint8Array(await crypto.subtle.sign("HMAC", keyGenerator, rootKey));
 }
 
 async function hmac(key: Bytes, text: Bytes): Promise<Bytes> {

@@ -17,7 +17,7 @@ export interface Invoice {
   readonly invoice: string;
   /** SHA-256 of the preimage: 64 hexadecimal digits, in lower case. */
   readonly paymentHash: string;
-  /** Epoch milliseconds by the gate's clock, never later than the invoice's own. */
+  /** Epoch milliseconds, reckoned from when the node was asked: where both clocks agree, never later than the invoice's own end. */
   readonly expiresAt: number;
 }
 
