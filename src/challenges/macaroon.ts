@@ -13,7 +13,8 @@
  *
  * A module of our own, because what there is does not serve a Worker. `macaroon` 3.0.4 of npm adds 24 KB (gzipped) with a
  * JavaScript SHA-256, is CommonJS on `util`, and its writer doubles its buffer with each field, so that four caveats ask for
- * 50 GB. This needs nothing but Web Crypto, and its tests hold it against that package.
+ * 50 GB. This needs nothing but Web Crypto, and its tests hold it against that package. A SHA-256 in JavaScript would be some 0.3 ms
+ * faster a macaroon in workerd, and 3 KB in every deployment: a macaroon is made once an invoice, so the bytes count more.
  */
 
 /** Four caveats of ours and the identifier are some 230; the rest is for what holders add. As base64 it fits any header. */
