@@ -58,7 +58,7 @@ function storePlace(store: RecordStore, close: () => Promise<void>): KeyPlace {
 }
 
 /** @param base the gate's own endpoints, such as http://127.0.0.1:8787/turnpike */
-function adminPlace(base: string, token: string): KeyPlace {
+export function adminPlace(base: string, token: string): KeyPlace {
   const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
     let response: Response;
     try {

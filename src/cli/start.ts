@@ -1,12 +1,12 @@
 /** `turnpike start`: a whole gate on this machine, in front of an MCP server of yours or of the embedded one. */
 
-import { hashKey, keyName } from "../consumers/api-keys.ts";
-import { createKeyRecord, type RecordStore } from "../consumers/key-records.ts";
+import { hashKey } from "../consumers/api-keys.ts";
 import type { Policy } from "../define-policy.ts";
 import { addressPlanOf } from "../resolve-policy.ts";
-import { bundleEmbeddedOrigin, bundleGate, loadPolicy, policyPath } from "./local/bundle.ts";
+import { adminPlace, type KeyPlace } from "./key-places.ts";
+import { bundleEmbeddedOrigin, bundleGate, loadPolicy, policyPath, stopBundler } from "./local/bundle.ts";
 import type { EmbeddedNode } from "./local/embedded-node.ts";
-import { checkOriginAnswers, checkPortIsFree, EMBEDDED_BINDING, recordsOf, runGate } from "./local/run-gate.ts";
+import { checkOriginAnswers, checkPortIsFree, EMBEDDED_BINDING, runGate } from "./local/run-gate.ts";
 import { LocalState, type Secrets } from "./local/state.ts";
 import { CliError } from "./package.ts";
 import { welcome } from "./welcome.ts";
@@ -32,16 +32,20 @@ export async function startCommand(options: StartOptions): Promise<void> {
   if (options.port !== 0) await checkPortIsFree(options.port);
 
   const origin = options.origin?.href ?? { service: EMBEDDED_BINDING };
-  const gate = await bundleGate(path, { origin, allowedHosts: LOCAL_HOSTS });
-  const embeddedOrigin = options.origin ? null : await bundleEmbeddedOrigin();
-  const secrets = state.secretsFor(keyedPlans(policy));
+  const [gate, embeddedOrigin] = await Promise.all([
+    bundleGate(path, { origin, allowedHosts: LOCAL_HOSTS }),
+    options.origin ? null : bundleEmbeddedOrigin(),
+  ]);
+  await stopBundler();
+  const secrets = state.secrets();
   const lightning = await startLightning(state, secrets);
   const miniflare = await runGate({ gate, embeddedOrigin }, secrets, state, options.port, (line) => console.error(line));
 
-  await addDemoKeys(await recordsOf(miniflare), secrets.demoKeys);
   const url = new URL(policy.mcpPaths?.[0] ?? "/mcp", await miniflare.ready).href;
-  const keys = Object.fromEntries(keyedPlans(policy).map((plan) => [plan, secrets.demoKeys[plan]!]));
-  state.markRunning({ url: new URL(url).origin + (policy.prefix ?? "/turnpike"), pid: process.pid, lightning: lightning.url });
+  const own = new URL(url).origin + (policy.prefix ?? "/turnpike");
+  const keys = await findDemoKeys(keyedPlans(policy), secrets, adminPlace(own, secrets.adminToken));
+  state.keepSecrets({ ...secrets, demoKeys: { ...secrets.demoKeys, ...keys } });
+  state.markRunning({ url: own, pid: process.pid, lightning: lightning.url });
   stopOnSignal(async () => {
     state.markStopped();
     await miniflare.dispose();
@@ -64,12 +68,16 @@ function keyedPlans(policy: Policy): string[] {
   return Object.keys(policy.plans).filter((plan) => !forAddresses.has(plan));
 }
 
-/** A demo key that is there already keeps what `turnpike keys` made of it. */
-async function addDemoKeys(store: RecordStore, demoKeys: Readonly<Record<string, string>>): Promise<void> {
-  for (const [plan, key] of Object.entries(demoKeys)) {
-    if ((await store.get(keyName(await hashKey(key)))) !== null) continue;
-    await createKeyRecord(store, { consumer: `demo-${plan}`, plan, name: `demo key for ${plan}` }, Date.now(), key);
+/** A key for each plan, the same on each start. One that is there already keeps what `turnpike keys` made of it. */
+async function findDemoKeys(plans: readonly string[], secrets: Secrets, place: KeyPlace): Promise<Record<string, string>> {
+  const stored = new Set((await place.list()).map(({ keyId }) => keyId));
+  const keys: Record<string, string> = {};
+  for (const plan of plans) {
+    const known = secrets.demoKeys[plan];
+    const isStored = known !== undefined && stored.has(await hashKey(known));
+    keys[plan] = isStored ? known : (await place.create({ consumer: `demo-${plan}`, plan, name: `demo key for ${plan}` })).key;
   }
+  return keys;
 }
 
 function stopOnSignal(stop: () => Promise<void>): void {

@@ -13,6 +13,9 @@ export interface LocalOverrides {
   readonly allowedHosts: readonly string[];
 }
 
+/** As small as on Cloudflare: Miniflare and workerd each read all of it before they are ready. */
+const FOR_WORKERD: BuildOptions = { conditions: ["workerd", "worker", "browser"], minify: true };
+
 /** The policy file of `--policy`, or the one that comes with the package. */
 export function policyPath(file: string | undefined): string {
   if (file === undefined) return modulePath("policy");
@@ -55,7 +58,7 @@ export async function bundleGate(path: string, overrides: LocalOverrides): Promi
     stdin: { contents, resolveDir: process.cwd(), loader: "ts" },
     alias: { "mcp-turnpike": modulePath("index") },
     external: ["cloudflare:workers"],
-    conditions: ["workerd", "worker", "browser"],
+    ...FOR_WORKERD,
   });
 }
 
@@ -63,7 +66,13 @@ export async function bundleGate(path: string, overrides: LocalOverrides): Promi
 export async function bundleEmbeddedOrigin(): Promise<string> {
   const path = modulePath("cli/local/embedded-origin");
   if (path.endsWith(".js")) return readFileSync(path, "utf8");
-  return bundle({ entryPoints: [path], conditions: ["workerd", "worker", "browser"] });
+  return bundle({ entryPoints: [path], ...FOR_WORKERD });
+}
+
+/** For who goes on running: esbuild's service process would run for as long. */
+export async function stopBundler(): Promise<void> {
+  const { stop } = await import("esbuild");
+  await stop();
 }
 
 async function bundle(options: BuildOptions): Promise<string> {
@@ -76,8 +85,5 @@ async function bundle(options: BuildOptions): Promise<string> {
     if (!errors) throw error;
     const lines = errors.map(({ text, location }) => (location ? `${location.file}:${location.line}:${location.column}: ${text}` : text));
     throw new CliError(lines.join("\n"));
-  } finally {
-    // Its service process would otherwise run for as long as the gate does.
-    await esbuild.stop();
   }
 }

@@ -75,12 +75,7 @@ export async function openRecords(state: LocalState): Promise<{ store: RecordSto
   const script = "export default { fetch: () => new Response(null, { status: 404 }) }";
   const worker = { name: "keys", modules: true, script, compatibilityDate: COMPATIBILITY_DATE, kvNamespaces: { KEYS: KV_ID } };
   const miniflare = new Miniflare(await options(state, { host: HOST, port: 0, workers: [worker] }));
-  return { store: await recordsOf(miniflare), close: () => miniflare.dispose() };
-}
-
-/** The key records of a gate that runs in this process. */
-export async function recordsOf(miniflare: Miniflare): Promise<RecordStore> {
-  return recordsIn(await miniflare.getKVNamespace("KEYS"));
+  return { store: recordsIn(await miniflare.getKVNamespace("KEYS")), close: () => miniflare.dispose() };
 }
 
 /** @throws CliError when something else listens there */

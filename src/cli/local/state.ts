@@ -3,7 +3,6 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { createKey } from "../../consumers/api-keys.ts";
 import { CliError } from "../package.ts";
 import type { BookStore } from "./invoice-book.ts";
 
@@ -18,7 +17,7 @@ export interface Secrets {
   readonly challengeSecret: string;
   /** With which the gate asks the embedded Lightning node for invoices. */
   readonly lightningSecret: string;
-  /** One for each plan, the same on each start. */
+  /** By plan. */
   readonly demoKeys: Readonly<Record<string, string>>;
 }
 
@@ -46,20 +45,22 @@ export class LocalState {
     return join(this.dir, "data");
   }
 
-  /** What there is, and new ones for plans that have no demo key yet. */
-  secretsFor(plans: readonly string[]): Secrets {
-    const known = this.#readSecrets();
-    const demoKeys = { ...known?.demoKeys };
-    for (const plan of plans) demoKeys[plan] ??= createKey();
-    const secrets = {
-      adminToken: known?.adminToken ?? randomBytes(SECRET_BYTES).toString("base64url"),
-      originSigningSecret: known?.originSigningSecret ?? randomBytes(SECRET_BYTES).toString("base64url"),
-      challengeSecret: known?.challengeSecret ?? randomBytes(SECRET_BYTES).toString("base64url"),
-      lightningSecret: known?.lightningSecret ?? randomBytes(SECRET_BYTES).toString("base64url"),
-      demoKeys,
+  /** The same on each start: what there is, and new ones on the first. */
+  secrets(): Secrets {
+    const created = {
+      adminToken: createSecret(),
+      originSigningSecret: createSecret(),
+      challengeSecret: createSecret(),
+      lightningSecret: createSecret(),
+      demoKeys: {},
     };
-    this.#writePrivate("secrets.json", secrets);
+    const secrets = { ...created, ...this.#readSecrets() };
+    this.keepSecrets(secrets);
     return secrets;
+  }
+
+  keepSecrets(secrets: Secrets): void {
+    this.#writePrivate("secrets.json", secrets);
   }
 
   /** The gate that runs on this folder, when it is still alive. */
@@ -110,4 +111,8 @@ export class LocalState {
     writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`, { mode: PRIVATE_MODE });
     chmodSync(path, PRIVATE_MODE);
   }
+}
+
+function createSecret(): string {
+  return randomBytes(SECRET_BYTES).toString("base64url");
 }
