@@ -1,47 +1,43 @@
 /** Limits shaped for agents, with the official clients: costs and limits per tool, quotas beside the minute, and circling. */
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { makeKey, policyText } from "../support/admin.ts";
+import { makeKey } from "../support/admin.ts";
 import { type Agent, DIALECTS, withAgent } from "../support/agents.ts";
-import { type RunningGate, startGate } from "../support/gate.ts";
+import type { RunningGate } from "../support/gate.ts";
 import { errorIn, postMessage, toolCall } from "../support/http.ts";
-import { type Origin, startOrigin } from "../support/origin.ts";
+import { startTwoEndpoints, type TwoEndpoints } from "../support/two-endpoints.ts";
 
 const PLENTY = 10_000;
-const POLICY = policyText(
-  {
-    plans: {
-      anonymous: { rate: PLENTY },
-      notion: { rate: { perMinute: 1, burst: 180 }, maxWaitSeconds: 0, tools: { count_words: { rate: { perMinute: 1, burst: 3 } } } },
-      costly: { rate: { perMinute: 1, burst: 10 }, maxWaitSeconds: 0 },
-      daily: { rate: PLENTY, quotas: { day: { calls: 2, per: "day" }, month: { calls: 50, per: "month" } }, maxWaitSeconds: 0 },
-      loops: { rate: PLENTY, maxWaitSeconds: 0 },
-    },
-    prompts: { summarize: { cost: 4 } },
-    resources: { "turnpike://*": { rate: { perMinute: 1, burst: 1 }, label: "about" } },
-    repeats: {
-      tools: {
-        current_time: { inARow: { calls: 3, withinSeconds: 3_600 } },
-        "job_*": { takingTurns: { calls: 6, withinSeconds: 600 } },
-        search: { sameTool: { calls: 5, withinSeconds: 60 } },
-        watched: { sameTool: { calls: 2, withinSeconds: 60, mode: "observe" } },
-      },
+const POLICY = {
+  plans: {
+    anonymous: { rate: PLENTY },
+    notion: { rate: { perMinute: 1, burst: 180 }, maxWaitSeconds: 0, tools: { count_words: { rate: { perMinute: 1, burst: 3 } } } },
+    costly: { rate: { perMinute: 1, burst: 10 }, maxWaitSeconds: 0 },
+    daily: { rate: PLENTY, quotas: { day: { calls: 2, per: "day" }, month: { calls: 50, per: "month" } }, maxWaitSeconds: 0 },
+    loops: { rate: PLENTY, maxWaitSeconds: 0 },
+  },
+  prompts: { summarize: { cost: 4 } },
+  resources: { "turnpike://*": { rate: { perMinute: 1, burst: 1 }, label: "about" } },
+  repeats: {
+    tools: {
+      current_time: { inARow: { calls: 3, withinSeconds: 3_600 } },
+      "job_*": { takingTurns: { calls: 6, withinSeconds: 600 } },
+      search: { sameTool: { calls: 5, withinSeconds: 60 } },
+      watched: { sameTool: { calls: 2, withinSeconds: 60, mode: "observe" } },
     },
   },
-  `tools: { count_words: { cost: ({ text }) => Math.max(1, String(text).split(" ").length) }, broken: { cost: () => NaN } }`,
-);
+};
+/** What JSON cannot say of it. */
+const COSTS = `tools: { count_words: { cost: ({ text }) => Math.max(1, String(text).split(" ").length) }, broken: { cost: () => NaN } }`;
 
-let origin: Origin;
+let endpoints: TwoEndpoints;
 let gate: RunningGate;
-let embedded: RunningGate;
+let toolsUrl: string;
 beforeAll(async () => {
-  origin = await startOrigin();
-  [gate, embedded] = await Promise.all([startGate({ origin: origin.url, policy: POLICY }), startGate({ policy: POLICY })]);
+  endpoints = await startTwoEndpoints(POLICY, { code: COSTS });
+  ({ gate, toolsUrl } = endpoints);
 });
-afterAll(async () => {
-  await Promise.all([gate.stop(), embedded.stop()]);
-  await origin.stop();
-});
+afterAll(() => endpoints.stop());
 
 /** What a model reads of a call that is refused. */
 async function refusalOf(call: Promise<unknown>): Promise<string> {
@@ -56,14 +52,14 @@ const post = (key: string, name: string, args: Readonly<Record<string, unknown>>
 
 describe("per tool", () => {
   it.each(DIALECTS)("%s: a tool has a limit of its own beside the plan's, and the tightest is named first", async (dialect) => {
-    const { key } = await makeKey(embedded, "notion");
+    const { key } = await makeKey(gate, "notion");
     const fields: (string | null)[] = [];
     const watching: typeof fetch = async (input, init) => {
       const response = await fetch(input, init);
       if (typeof init?.body === "string" && init.body.includes("tools/call")) fields.push(response.headers.get("ratelimit-policy"));
       return response;
     };
-    await withAgent(dialect, embedded.url, { key, fetch: watching }, async (agent) => {
+    await withAgent(dialect, toolsUrl, { key, fetch: watching }, async (agent) => {
       for (const text of ["a", "b", "c"]) await agent.call("count_words", { text });
       const text = await refusalOf(agent.call("count_words", { text: "d" }));
       expect(text.replaceAll("\\", "")).toContain('3 calls at once, refilled at 1 a minute for tool "count_words"');
@@ -74,8 +70,8 @@ describe("per tool", () => {
   });
 
   it.each(DIALECTS)("%s: calls cost what the policy says, by the arguments too, and so do prompts and resources", async (dialect) => {
-    const { key } = await makeKey(embedded, "costly");
-    await withAgent(dialect, embedded.url, { key }, async (agent: Agent) => {
+    const { key } = await makeKey(gate, "costly");
+    await withAgent(dialect, toolsUrl, { key }, async (agent: Agent) => {
       await agent.call("count_words", { text: "one two three" });
       await agent.getPrompt("summarize", { text: "x" });
       expect(await refusalOf(agent.call("count_words", { text: "one two three four" }))).toMatch(/This one counts as 4\./);
@@ -102,8 +98,8 @@ describe("per tool", () => {
 
 describe("quotas", () => {
   it.each(DIALECTS)("%s: a refusal that lasts longer than a minute says to stop, and until when", async (dialect) => {
-    const { key } = await makeKey(embedded, "daily");
-    await withAgent(dialect, embedded.url, { key }, async (agent) => {
+    const { key } = await makeKey(gate, "daily");
+    await withAgent(dialect, toolsUrl, { key }, async (agent) => {
       await agent.call("count_words", { text: "a" });
       await agent.call("count_words", { text: "b" });
       const text = await refusalOf(agent.call("count_words", { text: "c" }));
@@ -123,8 +119,8 @@ describe("circling", () => {
   it.each(DIALECTS)(
     "%s: one tool whatever its arguments, runs slower than the window, and two that take turns are stopped",
     async (dialect) => {
-      const { key } = await makeKey(embedded, "loops");
-      await withAgent(dialect, embedded.url, { key }, async (agent) => {
+      const { key } = await makeKey(gate, "loops");
+      await withAgent(dialect, toolsUrl, { key }, async (agent) => {
         for (let i = 0; i < 3; i++) await agent.call("current_time");
         expect(await refusalOf(agent.call("current_time"))).toMatch(/let through 3 times in a row within/);
         expect((await agent.call("count_words", { text: "another step" })).isError).toBe(false);

@@ -3,14 +3,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { makeKey, policyText } from "../support/admin.ts";
 import { connectAgent, DIALECTS } from "../support/agents.ts";
+import { scratch } from "../support/command.ts";
 import { type RunningGate, startGate } from "../support/gate.ts";
 import { errorIn, messageRequest, type OpenRequest, openRequest, postMessage, send, toolCall } from "../support/http.ts";
-import { answerTools, type Origin, startOrigin } from "../support/origin.ts";
+import { answerTools, type Origin } from "../support/origin.ts";
+import { startTwoEndpoints, type TwoEndpoints } from "../support/two-endpoints.ts";
 
 const PLENTY = 10_000;
 const AT_ONCE = 3;
 const STREAMS = 2;
-const POLICY = policyText({
+const POLICY = {
   plans: {
     anonymous: { rate: PLENTY },
     narrow: { rate: PLENTY, concurrency: AT_ONCE, streams: STREAMS },
@@ -19,22 +21,22 @@ const POLICY = policyText({
     watched: { rate: PLENTY, concurrency: { calls: 1, mode: "observe" } },
     scarce: { rate: { perMinute: 1, burst: 1 }, concurrency: 1, maxWaitSeconds: 0 },
   },
-});
+};
 /** A slot whose gate is gone is free again after this. */
 const LEASE_MS = 30_000;
 const VANISHING = 100;
 
-let origin: Origin;
+/** Outlives a gate that crashes. */
+const state = scratch();
+let endpoints: TwoEndpoints;
 let gate: RunningGate;
-let embedded: RunningGate;
+let origin: Origin;
+let toolsUrl: string;
 beforeAll(async () => {
-  origin = await startOrigin();
-  [gate, embedded] = await Promise.all([startGate({ origin: origin.url, policy: POLICY }), startGate({ policy: POLICY })]);
+  endpoints = await startTwoEndpoints(POLICY, { state });
+  ({ gate, origin, toolsUrl } = endpoints);
 });
-afterAll(async () => {
-  await Promise.all([gate.stop(), embedded.stop()]);
-  await origin.stop();
-});
+afterAll(() => endpoints.stop());
 beforeEach(() => {
   origin.respond = answerTools;
 });
@@ -67,8 +69,8 @@ describe("calls at once", () => {
   });
 
   it.each(DIALECTS)("of %s all complete", async (dialect) => {
-    const { key } = await makeKey(embedded, "narrow");
-    const agent = await connectAgent(dialect, embedded.url, { key });
+    const { key } = await makeKey(gate, "narrow");
+    const agent = await connectAgent(dialect, toolsUrl, { key });
     const answers = await Promise.all(Array.from({ length: 9 }, (_, i) => agent.call("slow_report", { steps: 1 + (i % 3), stepMs: 100 })));
     await agent.close();
     expect(answers.map(({ isError }) => isError)).toEqual(Array.from({ length: 9 }, () => false));
@@ -153,9 +155,8 @@ describe("slots that nobody gives back", () => {
     `are free again after ${VANISHING} clients have vanished in mid-stream, and stay lent when the gate crashes`,
     { timeout: 3 * LEASE_MS },
     async () => {
-      const state = `${gate.state}-crash`;
-      let crashing = await startGate({ origin: origin.url, policy: POLICY, state });
-      const { key } = await makeKey(crashing, "hundred");
+      let { url } = gate;
+      const { key } = await makeKey(gate, "hundred");
       origin.respond = (seen, response) => {
         if (!seen.body.includes("stream")) return answerTools(seen, response);
         response.writeHead(200, { "Content-Type": "text/event-stream" });
@@ -163,14 +164,14 @@ describe("slots that nobody gives back", () => {
       };
       const openAll = async (): Promise<readonly OpenRequest[]> => {
         const opened = Array.from({ length: VANISHING }, (_, i) =>
-          openRequest(crashing.url, messageRequest(toolCall("stream", { i }), { "X-API-Key": key })),
+          openRequest(url, messageRequest(toolCall("stream", { i }), { "X-API-Key": key })),
         );
         const statuses = await Promise.all(opened.map(async ({ answered }) => (await answered).statusCode));
         if (statuses.every((status) => status === 200)) return opened;
         for (const one of opened) one.hangUp();
         return [];
       };
-      const tryOne = async () => (await postMessage(crashing.url, toolCall("try"), { "X-API-Key": key })).status;
+      const tryOne = async () => (await postMessage(url, toolCall("try"), { "X-API-Key": key })).status;
       const clients = await openAll();
       expect(await tryOne()).toBe(429);
       for (const client of clients) client.hangUp();
@@ -183,10 +184,11 @@ describe("slots that nobody gives back", () => {
       );
 
       // What the crash of a gate leaves behind, and for how long, is in test/workerd/slots.test.ts.
-      await crashing.kill();
-      crashing = await startGate({ origin: origin.url, policy: POLICY, state });
+      await gate.kill();
+      const next = await startGate({ origin: origin.url, policy: policyText(POLICY), state });
+      ({ url } = next);
       expect(await tryOne()).toBe(429);
-      await crashing.stop();
+      await next.stop();
     },
   );
 });

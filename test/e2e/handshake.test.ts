@@ -1,11 +1,11 @@
 /** The handshake's own lane: it completes, it is bounded, and it is never told 429 or 402. */
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { makeKey, policyText } from "../support/admin.ts";
+import { makeKey } from "../support/admin.ts";
 import { connectAgent, DIALECTS, withAgent } from "../support/agents.ts";
-import { type RunningGate, startGate } from "../support/gate.ts";
+import type { RunningGate } from "../support/gate.ts";
 import { type Answer, errorIn, postMessage } from "../support/http.ts";
-import { type Origin, startOrigin } from "../support/origin.ts";
+import { startTwoEndpoints, type TwoEndpoints } from "../support/two-endpoints.ts";
 
 const PER_MINUTE = 60;
 /** A handshake is held up to 8 s; at one a second, that is eight more than the burst. */
@@ -14,18 +14,14 @@ const TOO_MANY = 5;
 /** What mcp-remote takes for something else when it stands anywhere in the text of a failed connection. */
 const MISREAD = /404|405|Not Found|Method Not Allowed|Unauthorized/i;
 
-let origin: Origin;
+let endpoints: TwoEndpoints;
 let gate: RunningGate;
-let embedded: RunningGate;
+let toolsUrl: string;
 beforeAll(async () => {
-  origin = await startOrigin();
-  const policy = policyText({ plans: { anonymous: { rate: 10 }, one: { rate: 1 } } });
-  [gate, embedded] = await Promise.all([startGate({ origin: origin.url, policy }), startGate({ policy })]);
+  endpoints = await startTwoEndpoints({ plans: { anonymous: { rate: 10 }, one: { rate: 1 } } });
+  ({ gate, toolsUrl } = endpoints);
 });
-afterAll(async () => {
-  await Promise.all([gate.stop(), embedded.stop()]);
-  await origin.stop();
-});
+afterAll(() => endpoints.stop());
 
 function list(key: string, id: number, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
   return postMessage(gate.url, { jsonrpc: "2.0", id, method: "tools/list" }, { "X-API-Key": key, ...headers });
@@ -104,9 +100,9 @@ describe.concurrent("what a client sends without asking for anything", () => {
 
 describe.concurrent.for(DIALECTS)("%s", (dialect) => {
   it("connects again and again with an empty plan, as a fleet behind one key does", async () => {
-    const { key } = await makeKey(embedded, "one");
-    await withAgent(dialect, embedded.url, { key }, (agent) => agent.call("count_words", { text: "the only call" }));
-    const agents = await Promise.all(Array.from({ length: 8 }, () => connectAgent(dialect, embedded.url, { key })));
+    const { key } = await makeKey(gate, "one");
+    await withAgent(dialect, toolsUrl, { key }, (agent) => agent.call("count_words", { text: "the only call" }));
+    const agents = await Promise.all(Array.from({ length: 8 }, () => connectAgent(dialect, toolsUrl, { key })));
     const lists = await Promise.all(agents.map((agent) => agent.listTools()));
     expect(lists.every((tools) => tools.includes("count_words"))).toBe(true);
     await Promise.all(agents.map((agent) => agent.close()));

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { policyText } from "../support/admin.ts";
-import { serveAuthorizationServer } from "../support/authorization-server.ts";
+import { type ServedAuthorizationServer, serveAuthorizationServer } from "../support/authorization-server.ts";
 import { freePort } from "../support/command.ts";
 import { type RunningGate, startGate } from "../support/gate.ts";
 import { postMessage, toolCall } from "../support/http.ts";
@@ -111,25 +111,28 @@ describe("an MCP server with its authorization server on its own host", () => {
 });
 
 describe("an MCP server with its authorization server on a host of its own", () => {
+  let authorizationServer: ServedAuthorizationServer;
+  let origin: OAuthOrigin;
+  let gate: RunningGate;
+  beforeAll(async () => {
+    authorizationServer = await serveAuthorizationServer(await freePort(), () => gate.url);
+    origin = await startOAuthOrigin(authorizationServer, () => gate.url);
+    gate = await startGate({ origin: origin.url, policy: POLICY });
+  });
+  afterAll(async () => {
+    await gate.stop();
+    await origin.stop();
+    await authorizationServer.stop();
+  });
+
   it.for(OAUTH_CLIENTS)("lets %s sign in there for the gate's name, and never asks it to reach the server", async (client) => {
-    const names = { gate: "" };
-    const authorizationServer = await serveAuthorizationServer(await freePort(), () => names.gate);
-    const origin = await startOAuthOrigin(authorizationServer, () => names.gate);
-    const gate = await startGate({ origin: origin.url, policy: POLICY });
-    names.gate = gate.url;
-    try {
-      const hosts = new Set([hostOf(gate.url), hostOf(authorizationServer.issuer)]);
-      const session = oauthSession(client, gate.url, hosts, nextAddress());
-      const signedIn = await session.signIn();
-      expect(await signedIn.listTools()).toEqual(["echo"]);
-      expect(await signedIn.echo("from afar")).toBe("from afar");
-      await signedIn.close();
-      expect(session.requests.some(({ host, path }) => host === hostOf(authorizationServer.issuer) && path === "/token")).toBe(true);
-      expect(new Set(authorizationServer.resources)).toEqual(new Set([gate.url]));
-    } finally {
-      await gate.stop();
-      await origin.stop();
-      await authorizationServer.stop();
-    }
+    const hosts = new Set([hostOf(gate.url), hostOf(authorizationServer.issuer)]);
+    const session = oauthSession(client, gate.url, hosts, nextAddress());
+    const signedIn = await session.signIn();
+    expect(await signedIn.listTools()).toEqual(["echo"]);
+    expect(await signedIn.echo("from afar")).toBe("from afar");
+    await signedIn.close();
+    expect(session.requests.some(({ host, path }) => host === hostOf(authorizationServer.issuer) && path === "/token")).toBe(true);
+    expect(new Set(authorizationServer.resources)).toEqual(new Set([gate.url]));
   });
 });

@@ -3,15 +3,16 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PowChallenge, Solution } from "../../src/challenges/proof-of-work.ts";
-import { makeKey, policyText } from "../support/admin.ts";
+import { makeKey } from "../support/admin.ts";
 import { connectAgent } from "../support/agents.ts";
-import { type RunningGate, startGate } from "../support/gate.ts";
+import type { RunningGate } from "../support/gate.ts";
 import { type Answer, errorIn, postMessage, send, toolCall } from "../support/http.ts";
-import { type Origin, startOrigin } from "../support/origin.ts";
+import type { Origin } from "../support/origin.ts";
+import { startTwoEndpoints, type TwoEndpoints } from "../support/two-endpoints.ts";
 
 const PROOF_CALLS = 5;
 const offers = { pow: { difficulty: 4, maxDifficulty: 8, calls: PROOF_CALLS, seconds: 60 } };
-const POLICY = policyText({
+const POLICY = {
   plans: {
     anonymous: { rate: { perMinute: 1, burst: 2 }, maxWaitSeconds: 0, offers },
     free: { rate: { perMinute: 1, burst: 20 }, maxWaitSeconds: 0, offers },
@@ -28,19 +29,17 @@ const POLICY = policyText({
     firm: { rate: { perMinute: 1, burst: 1 }, maxWaitSeconds: 0 },
   },
   ownTools: { prefix: "turnpike_" },
-});
+};
 
-let origin: Origin;
+let endpoints: TwoEndpoints;
 let gate: RunningGate;
-let embedded: RunningGate;
+let origin: Origin;
+let toolsUrl: string;
 beforeAll(async () => {
-  origin = await startOrigin();
-  [gate, embedded] = await Promise.all([startGate({ origin: origin.url, policy: POLICY }), startGate({ policy: POLICY })]);
+  endpoints = await startTwoEndpoints(POLICY);
+  ({ gate, origin, toolsUrl } = endpoints);
 });
-afterAll(async () => {
-  await Promise.all([gate.stop(), embedded.stop()]);
-  await origin.stop();
-});
+afterAll(() => endpoints.stop());
 
 interface Account {
   readonly key: string;
@@ -323,14 +322,14 @@ describe("the gate's own endpoints", () => {
 
 describe("an agent with tools alone", () => {
   it("gets past a refusal by challenge, verify and the same call again", async () => {
-    const { key } = await makeKey(embedded, "small");
-    const agent = await connectAgent("client-2-legacy", embedded.url, { key });
+    const { key } = await makeKey(gate, "small");
+    const agent = await connectAgent("client-2-legacy", toolsUrl, { key });
     expect(await agent.listTools()).toEqual(
       expect.arrayContaining(["count_words", "turnpike_challenge", "turnpike_verify", "turnpike_status"]),
     );
     await agent.call("count_words", { text: "one" });
     await expect(agent.call("count_words", { text: "two" })).rejects.toThrow(/solve the proof of work/);
-    const tools = await connectAgent("sdk-1", new URL("/turnpike/mcp", embedded.url).href, { key });
+    const tools = await connectAgent("sdk-1", new URL("/turnpike/mcp", toolsUrl).href, { key });
     const challenge = JSON.parse((await tools.call("challenge")).text.split("\n").at(-1)!) as PowChallenge;
     expect((await agent.call("turnpike_verify", { ...solve(challenge) })).isError).toBe(false);
     expect((await agent.call("count_words", { text: "two" })).isError).toBe(false);

@@ -1,11 +1,12 @@
 /** The public incidents that Turnpike is for (mission.md), replayed end to end with the official clients. */
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { makeKey, policyText } from "../support/admin.ts";
+import { makeKey } from "../support/admin.ts";
 import { type Agent, connectAgent, DIALECTS, withAgent } from "../support/agents.ts";
-import { type RunningGate, startGate } from "../support/gate.ts";
+import type { RunningGate } from "../support/gate.ts";
 import { errorIn, postMessage, toolCall } from "../support/http.ts";
-import { type Origin, startOrigin } from "../support/origin.ts";
+import { answerTools, type Origin, type Respond } from "../support/origin.ts";
+import { startTwoEndpoints, type TwoEndpoints } from "../support/two-endpoints.ts";
 
 const FREE = 30;
 const CLIENTS = 4;
@@ -13,26 +14,31 @@ const CALLS_EACH = 9;
 /** Objects are evicted after some ten idle seconds, and start again from what is stored. */
 const NAP_MS = 12_000;
 const NOW = { Prefer: "wait=0" };
-const POLICY = policyText({
+const POLICY = {
   plans: {
     anonymous: { rate: 10, maxWaitSeconds: 5 },
     free: { rate: FREE },
     pro: { rate: 120 },
     "one-in-15s": { rate: { perMinute: 4, burst: 1 } },
   },
-});
+};
 
-let origin: Origin;
+/** Whose limit nobody knows: it is the origin's own. */
+const LIMITED = "get_figma_data";
+const respond: Respond = (seen, response) => {
+  if (!seen.body.includes(LIMITED)) return answerTools(seen, response);
+  response.writeHead(429, { "Content-Type": "application/json", "Retry-After": "77" }).end('{"err":"upstream token is spent"}');
+};
+
+let endpoints: TwoEndpoints;
 let gate: RunningGate;
-let embedded: RunningGate;
+let origin: Origin;
+let toolsUrl: string;
 beforeAll(async () => {
-  origin = await startOrigin();
-  [gate, embedded] = await Promise.all([startGate({ origin: origin.url, policy: POLICY }), startGate({ policy: POLICY })]);
+  endpoints = await startTwoEndpoints(POLICY, { respond });
+  ({ gate, origin, toolsUrl } = endpoints);
 });
-afterAll(async () => {
-  await Promise.all([gate.stop(), embedded.stop()]);
-  await origin.stop();
-});
+afterAll(() => endpoints.stop());
 
 function post(key: string, name: string, args: Readonly<Record<string, unknown>>, id = 1) {
   return postMessage(gate.url, toolCall(name, args, id), { "X-API-Key": key, ...NOW });
@@ -49,7 +55,7 @@ async function runOne(agent: Agent, client: number): Promise<number> {
 
 /** Each client calls again when it has its answer, as agents do; how many calls came back without an error. */
 async function runFleet(key: string, headers: Readonly<Record<string, string>>): Promise<number> {
-  const agents = await Promise.all(DIALECTS.slice(0, CLIENTS).map((dialect) => connectAgent(dialect, embedded.url, { key, headers })));
+  const agents = await Promise.all(DIALECTS.slice(0, CLIENTS).map((dialect) => connectAgent(dialect, toolsUrl, { key, headers })));
   const completed = await Promise.all(agents.map(runOne));
   await Promise.all(agents.map((agent) => agent.close()));
   return completed.reduce((sum, calls) => sum + calls, 0);
@@ -57,7 +63,7 @@ async function runFleet(key: string, headers: Readonly<Record<string, string>>):
 
 describe.concurrent("getsentry/sentry-mcp #844: parallel agents saturate a quota sized for people", () => {
   it("four agents on one free key finish their work: their calls are held, not refused", async () => {
-    const [held, unheld] = await Promise.all([makeKey(embedded, "free"), makeKey(embedded, "free")]);
+    const [held, unheld] = await Promise.all([makeKey(gate, "free"), makeKey(gate, "free")]);
     const start = Date.now();
     const [completedHeld, completedUnheld] = await Promise.all([runFleet(held.key, {}), runFleet(unheld.key, NOW)]);
     console.log(
@@ -88,8 +94,8 @@ describe.concurrent("atlassian-mcp-server #171: 429 at about twenty parallel cal
 
 describe.concurrent("awslabs/mcp #2949: one request in fifteen seconds, so that tools/list is refused", () => {
   it.for(DIALECTS)("%s connects, lists and calls on such a plan", async (dialect) => {
-    const { key } = await makeKey(embedded, "one-in-15s");
-    await withAgent(dialect, embedded.url, { key }, async (agent) => {
+    const { key } = await makeKey(gate, "one-in-15s");
+    await withAgent(dialect, toolsUrl, { key }, async (agent) => {
       expect(await agent.listTools()).toContain("count_words");
       expect((await agent.call("count_words", { text: "one" })).isError).toBe(false);
       await expect(agent.call("count_words", { text: "two" })).rejects.toThrow(/Wait 1\d seconds/);
@@ -116,23 +122,16 @@ describe.concurrent("github-mcp-server #2037: one customer's agent takes the oth
 
 describe.concurrent("Figma-Context-MCP #258: a limit that nobody can attribute", () => {
   it("whose limit it was is said: the origin's own refusals come as they are, and while they hold the gate says whose they are", async () => {
-    const limited = await startOrigin((_seen, response) => {
-      response.writeHead(429, { "Content-Type": "application/json", "Retry-After": "77" }).end('{"err":"upstream token is spent"}');
-    });
-    const own = await startGate({ origin: limited.url, policy: POLICY });
-    try {
-      const { key } = await makeKey(own, "one-in-15s");
-      const call = () => postMessage(own.url, toolCall("get_figma_data"), { "X-API-Key": key, ...NOW });
-      expect(await call()).toMatchObject({ status: 429, text: '{"err":"upstream token is spent"}', headers: { "retry-after": "77" } });
-      const refused = errorIn(await call()).error;
-      expect(refused.data).toMatchObject({ limiter: "origin", cause: "origin", plan: "one-in-15s" });
-      expect(refused.message).toMatch(/has reached a limit of its own, which is not your plan's/);
-      expect(limited.seen).toHaveLength(1);
-      expect(limited.seen[0]!.headers).toMatchObject({ "turnpike-plan": "one-in-15s" });
-    } finally {
-      await own.stop();
-      await limited.stop();
-    }
+    const { key } = await makeKey(gate, "one-in-15s");
+    // An upstream credential of its own: what is closed to it is open to the other tests.
+    const call = () => postMessage(gate.url, toolCall(LIMITED), { "X-API-Key": key, Authorization: "Bearer spent", ...NOW });
+    expect(await call()).toMatchObject({ status: 429, text: '{"err":"upstream token is spent"}', headers: { "retry-after": "77" } });
+    const refused = errorIn(await call()).error;
+    expect(refused.data).toMatchObject({ limiter: "origin", cause: "origin", plan: "one-in-15s" });
+    expect(refused.message).toMatch(/has reached a limit of its own, which is not your plan's/);
+    const reached = origin.seen.filter(({ body }) => body.includes(LIMITED));
+    expect(reached).toHaveLength(1);
+    expect(reached[0]!.headers).toMatchObject({ "turnpike-plan": "one-in-15s" });
   });
 });
 

@@ -86,8 +86,12 @@ export async function createAuthorizationServer(issuer: string, resource: () => 
   return server;
 }
 
+export interface ServedAuthorizationServer extends AuthorizationServer {
+  stop(): Promise<void>;
+}
+
 /** An authorization server on a host of its own. */
-export async function serveAuthorizationServer(port: number, resource: () => string) {
+export async function serveAuthorizationServer(port: number, resource: () => string): Promise<ServedAuthorizationServer> {
   const authorizationServer = await createAuthorizationServer(`http://127.0.0.1:${port}`, resource);
   const server = createServer((incoming, outgoing) => authorizationServer.handle(incoming, outgoing));
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));

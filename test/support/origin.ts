@@ -2,6 +2,7 @@
 
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { answerFetch } from "./serve-fetch.ts";
 
 export interface Seen {
   readonly method: string;
@@ -51,11 +52,17 @@ function parse(body: Buffer): Parsed | Parsed[] {
   }
 }
 
-export async function startOrigin(respond: Respond = answerTools): Promise<Origin> {
+/** @param beside what serves other paths of the same host, unseen */
+export async function startOrigin(
+  respond: Respond = answerTools,
+  beside: Readonly<Record<string, (request: Request) => Promise<Response>>> = {},
+): Promise<Origin> {
   const seen: Seen[] = [];
   const waiting: ((seen: Seen) => void)[] = [];
   const origin = { respond };
   const server = createServer((request, response) => {
+    const handle = beside[request.url!];
+    if (handle) return answerFetch(request, response, handle);
     void read(request, response).then((got) => {
       seen.push(got);
       for (const tell of waiting.splice(0)) tell(got);
