@@ -11,9 +11,16 @@ interface Made {
   readonly keyId: string;
 }
 
+const state = scratch();
 let gate: RunningGate;
+/** Made, and listed, before the gate was started. */
+let early: Made;
+let listedEarly: string;
 beforeAll(async () => {
-  gate = await startGate();
+  early = await make("--consumer", "early", "--plan", "free");
+  expect(await keys("set-plan", early.keyId, "pro")).toContain("is now on plan pro");
+  listedEarly = await keys("list");
+  gate = await startGate({ state });
 });
 afterAll(async () => {
   await gate.stop();
@@ -34,7 +41,7 @@ function call(key: string): Promise<Response> {
 }
 
 async function keys(...args: string[]): Promise<string> {
-  const ended = await turnpike(["keys", ...args, "--state", gate.state]);
+  const ended = await turnpike(["keys", ...args, "--state", state]);
   expect(ended.stderr).toBe("");
   return ended.stdout;
 }
@@ -104,7 +111,7 @@ describe("turnpike keys, with the gate running", () => {
     [["disable", ""], "at least four"],
     [["list", "--remote", "--url", "http://127.0.0.1:1"], "give one of them"],
   ])("keys %j is answered with what is wrong", async (args, expected) => {
-    const ended = await turnpike(["keys", ...args, "--state", gate.state]);
+    const ended = await turnpike(["keys", ...args, "--state", state]);
     expect(ended.code).toBe(1);
     expect(ended.stderr).toContain(expected);
     expect(ended.stderr).not.toContain("    at ");
@@ -122,26 +129,18 @@ describe("turnpike keys, with the gate running", () => {
 
 describe("turnpike keys, with no gate running", () => {
   test("acts on the state folder, and the gate finds it there", async () => {
-    const state = scratch();
-    const made = JSON.parse(
-      (await turnpike(["keys", "create", "--json", "--consumer", "early", "--plan", "pro", "--state", state])).stdout,
-    ) as Made;
-    const late = await startGate({ state });
-    try {
-      const answer = await fetch(late.url, {
-        method: "POST",
-        headers: {
-          "content-type": "application/json",
-          accept: "application/json, text/event-stream",
-          authorization: `Bearer ${made.key}`,
-        },
-        body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "whoami", arguments: {} } }),
-      });
-      expect(await answer.text()).toContain("turnpike-consumer: key:early");
-      expect(answer.headers.get("ratelimit-policy")).toBe('"pro";q=120;w=60');
-    } finally {
-      await late.stop();
-    }
+    expect(listedEarly).toContain(early.keyId.slice(0, 12));
+    const answer = await fetch(gate.url, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        accept: "application/json, text/event-stream",
+        authorization: `Bearer ${early.key}`,
+      },
+      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "whoami", arguments: {} } }),
+    });
+    expect(await answer.text()).toContain("turnpike-consumer: key:early");
+    expect(answer.headers.get("ratelimit-policy")).toBe('"pro";q=120;w=60');
   });
 });
 

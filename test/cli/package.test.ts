@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeConsumer, policyText } from "../support/admin.ts";
 import { REPO, run, scratch } from "../support/command.ts";
-import { startCountingServer } from "../support/counting-server.ts";
-import { startGate } from "../support/gate.ts";
+import { type CountingServer, startCountingServer } from "../support/counting-server.ts";
+import { type RunningGate, startGate } from "../support/gate.ts";
 import { startHost } from "../support/stdio-host.ts";
 
 /** As `engines` says. */
@@ -134,27 +134,6 @@ describe("the package, packed and installed in an empty folder", () => {
     expect(compiled.code).toBe(0);
   });
 
-  test.each(NODES)(
-    "takes an agent's host through a gate on %s: connect needs nothing but what the package brings",
-    async (_version, node) => {
-      const dir = await installPacked();
-      const command = join(dir, "node_modules/mcp-turnpike/dist/src/cli/main.js");
-      const server = await startCountingServer();
-      const plans = { anonymous: { rate: 1 }, free: { rate: { perMinute: 1, burst: 2 }, offers: { pow: { difficulty: 16 } } } };
-      const gate = await startGate({ origin: server.url, policy: policyText({ plans }) });
-      const { key, logged } = await makeConsumer(gate, "free");
-      const host = await startHost("client-2-auto", gate.url, { node, command, env: { TURNPIKE_KEY: key } });
-      try {
-        for (const text of ["packed 1", "packed 2", "packed 3"]) expect((await host.call("count", { text })).isError).not.toBe(true);
-        expect(logged("redeemed")).toHaveLength(1);
-      } finally {
-        await host.close();
-        await gate.stop();
-        await server.stop();
-      }
-    },
-  );
-
   test("brings the agent's side as a library that uses all cores, and nothing of the gate", async () => {
     const dir = await installPacked();
     // What it could need beside itself is not there.
@@ -220,6 +199,33 @@ describe("the package, packed and installed in an empty folder", () => {
     const manifest = JSON.parse(readFileSync(join(REPO, "package.json"), "utf8")) as Manifest;
     for (const name of ["wrangler", "miniflare", "esbuild", "workerd", "@modelcontextprotocol/sdk", "@modelcontextprotocol/client"]) {
       expect(manifest.dependencies).not.toHaveProperty(name);
+    }
+  });
+});
+
+describe("the package, as the command of an agent's host", () => {
+  let server: CountingServer;
+  let gate: RunningGate;
+  beforeAll(async () => {
+    server = await startCountingServer();
+    const plans = { anonymous: { rate: 1 }, free: { rate: { perMinute: 1, burst: 2 }, offers: { pow: { difficulty: 16 } } } };
+    gate = await startGate({ origin: server.url, policy: policyText({ plans }) });
+  });
+  afterAll(async () => {
+    await gate.stop();
+    await server.stop();
+  });
+
+  test.each(NODES)("gets through a gate on %s: connect needs nothing but what the package brings", async (_version, node) => {
+    const dir = await installPacked();
+    const command = join(dir, "node_modules/mcp-turnpike/dist/src/cli/main.js");
+    const { key, logged } = await makeConsumer(gate, "free");
+    const host = await startHost("client-2-auto", gate.url, { node, command, env: { TURNPIKE_KEY: key } });
+    try {
+      for (const text of ["packed 1", "packed 2", "packed 3"]) expect((await host.call("count", { text })).isError).not.toBe(true);
+      expect(logged("redeemed")).toHaveLength(1);
+    } finally {
+      await host.close();
     }
   });
 });

@@ -7,9 +7,14 @@ import { openNode } from "../../src/lightning/open-node.ts";
 import { scratch, turnpike } from "../support/command.ts";
 import { type RunningGate, startGate } from "../support/gate.ts";
 
+const state = scratch();
 let gate: RunningGate;
+let invoiceBefore: string;
 beforeAll(async () => {
-  gate = await startGate();
+  const before = await startGate({ state });
+  invoiceBefore = (await invoiceOf(state)).invoice;
+  await before.stop();
+  gate = await startGate({ state });
 });
 afterAll(async () => {
   await gate.stop();
@@ -37,37 +42,31 @@ async function told(...args: readonly string[]): Promise<string> {
 
 describe("turnpike pay", () => {
   test("pays an invoice of the running gate, and prints the preimage that proves it", async () => {
-    const { invoice, paymentHash } = await invoiceOf(gate.state);
-    const ended = await turnpike(["pay", invoice, "--state", gate.state]);
+    const { invoice, paymentHash } = await invoiceOf(state);
+    const ended = await turnpike(["pay", invoice, "--state", state]);
     expect(ended).toMatchObject({ code: 0, stderr: "" });
     expect(createHash("sha256").update(Buffer.from(ended.stdout.trim(), "hex")).digest("hex")).toBe(paymentHash);
-    expect(await nodeOf(gate.state).lookupInvoice(paymentHash, Date.now())).toEqual({ ok: true, state: "settled" });
-    const again = await turnpike(["pay", invoice, "--state", gate.state]);
+    expect(await nodeOf(state).lookupInvoice(paymentHash, Date.now())).toEqual({ ok: true, state: "settled" });
+    const again = await turnpike(["pay", invoice, "--state", state]);
     expect(again).toMatchObject({ code: 1, stderr: "turnpike: not paid: the invoice has already been paid.\n", stdout: "" });
   });
 
   test("takes an invoice as a QR code spells it, and prints JSON for scripts", async () => {
-    const { invoice } = await invoiceOf(gate.state);
-    const ended = await turnpike(["pay", `LIGHTNING:${invoice.toUpperCase()}`, "--state", gate.state, "--json"]);
+    const { invoice } = await invoiceOf(state);
+    const ended = await turnpike(["pay", `LIGHTNING:${invoice.toUpperCase()}`, "--state", state, "--json"]);
     expect(JSON.parse(ended.stdout)).toEqual({ preimage: expect.stringMatching(/^[\da-f]{64}$/) as string, sats: 30 });
   });
 
   test("pays neither with money, nor what is no invoice, nor where no gate is running, and says so", async () => {
-    expect(await told("lnbc300n1qqqq", "--state", gate.state)).toContain("pay it with a wallet");
-    expect(await told("hello", "--state", gate.state)).toContain("no Lightning invoice");
-    expect(await told("lnbcrt300n1qqqq", "--state", gate.state)).toContain("not paid: this node pays only invoices of its own");
+    expect(await told("lnbc300n1qqqq", "--state", state)).toContain("pay it with a wallet");
+    expect(await told("hello", "--state", state)).toContain("no Lightning invoice");
+    expect(await told("lnbcrt300n1qqqq", "--state", state)).toContain("not paid: this node pays only invoices of its own");
     expect(await told("lnbcrt300n1qqqq", "--state", scratch())).toContain("no gate with a Lightning node is running");
   });
 });
 
 describe("the gate's embedded node", () => {
   test("knows an invoice from before a restart", async () => {
-    const state = scratch();
-    const first = await startGate({ state });
-    const { invoice } = await invoiceOf(state);
-    await first.stop();
-    const again = await startGate({ state });
-    expect(await turnpike(["pay", invoice, "--state", state])).toMatchObject({ code: 0 });
-    await again.stop();
+    expect(await turnpike(["pay", invoiceBefore, "--state", state])).toMatchObject({ code: 0 });
   });
 });

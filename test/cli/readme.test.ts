@@ -2,7 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import embeddedOrigin from "../../src/cli/local/embedded-origin.ts";
 import { type Ended, freePort, REPO, run, scratch } from "../support/command.ts";
+import { serveFetch } from "../support/serve-fetch.ts";
 
 const README = readFileSync(join(REPO, "README.md"), "utf8");
 
@@ -23,8 +25,12 @@ function splitCommands(block: string): string[] {
 }
 
 const state = scratch();
+/** The reader's own MCP server. */
+const origin = await serveFetch(async (request) =>
+  new URL(request.url).pathname === "/mcp" ? embeddedOrigin.fetch(request) : new Response("here"),
+);
 /** The ports that the README names, and those that are free here. */
-const PORTS: Readonly<Record<string, number>> = { "8787": await freePort(), "3001": await freePort() };
+const PORTS: Readonly<Record<string, number>> = { "8787": await freePort(), "3001": Number(new URL(origin.url).port) };
 let gate: ChildProcess | undefined;
 
 function onFreePorts(command: string): string {
@@ -59,7 +65,10 @@ async function stopGate(): Promise<void> {
   process.kill(-running.pid!, "SIGTERM");
   await exited;
 }
-afterAll(stopGate);
+afterAll(async () => {
+  await stopGate();
+  await origin.stop();
+});
 
 /** `npx turnpike …` in a checkout, on the state folder of these tests. */
 function keys(command: string): Promise<Ended> {
@@ -111,36 +120,20 @@ const RUNS: readonly (readonly [command: RegExp, how: (command: string) => Promi
     /^npm start -- --origin/,
     async (command) => {
       await stopGate();
-      const origin = spawn(
-        process.execPath,
-        ["-e", `require('node:http').createServer((q, s) => s.end('here')).listen(${PORTS["3001"]}, '127.0.0.1', () => console.log('up'))`],
-        { stdio: ["ignore", "pipe", "inherit"] },
-      );
-      await new Promise((resolve) => origin.stdout.once("data", resolve));
-      try {
-        await startGate(command);
-        expect(await (await fetch(`http://127.0.0.1:${PORTS["8787"]}/elsewhere`)).text()).toBe("here");
-      } finally {
-        await stopGate();
-        origin.kill();
-      }
+      await startGate(command);
+      expect(await (await fetch(`http://127.0.0.1:${PORTS["8787"]}/elsewhere`)).text()).toBe("here");
     },
   ],
   [
     /^claude mcp add/,
     async (command) => {
-      // The host cannot be installed here; what it is told to start is started, in front of a gate of this machine, and greeted.
+      // The host cannot be installed here; what it is told to start is started, in front of the gate that runs, and greeted.
       const started = command.split(" -- ")[1]!.replace("npx -y mcp-turnpike", "npm run -s turnpike --");
       const capabilities = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "claude", version: "1" } };
       const hello = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params: capabilities });
-      await startGate("npm start");
-      try {
-        const url = `http://127.0.0.1:${PORTS["8787"]}/mcp`;
-        const { stdout, stderr } = await run("bash", ["-c", `echo '${hello}' | ${started.replace(/https:\S+/, url)}`]);
-        expect(JSON.parse(stdout), stderr).toMatchObject({ id: 1, result: { protocolVersion: "2025-11-25" } });
-      } finally {
-        await stopGate();
-      }
+      const url = `http://127.0.0.1:${PORTS["8787"]}/mcp`;
+      const { stdout, stderr } = await run("bash", ["-c", `echo '${hello}' | ${started.replace(/https:\S+/, url)}`]);
+      expect(JSON.parse(stdout), stderr).toMatchObject({ id: 1, result: { protocolVersion: "2025-11-25" } });
     },
   ],
   [

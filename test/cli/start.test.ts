@@ -2,20 +2,16 @@ import { execFileSync, spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freePort, run, scratch, turnpike } from "../support/command.ts";
 import { type RunningGate, startGate } from "../support/gate.ts";
 
-const started: RunningGate[] = [];
-afterEach(async () => {
-  await Promise.all(started.splice(0).map((gate) => gate.stop()));
+const state = scratch();
+let gate: RunningGate;
+beforeAll(async () => {
+  gate = await startGate({ state });
 });
-
-async function start(options: Parameters<typeof startGate>[0] = {}): Promise<RunningGate> {
-  const gate = await startGate(options);
-  started.push(gate);
-  return gate;
-}
+afterAll(() => gate.stop());
 
 /** The processes below a process, as ps tells. */
 function descendants(pid: number): string[] {
@@ -40,50 +36,55 @@ function isAlive(pid: string): boolean {
   }
 }
 
+/** Ends the gate as Ctrl-C or a supervisor does: whatever it started is gone, and it says that all is well. */
+async function expectToStop(signal: "SIGTERM" | "SIGINT"): Promise<void> {
+  const processes = descendants(gate.pid);
+  expect(processes.length).toBeGreaterThan(0);
+  process.kill(gate.pid, signal);
+  expect(await gate.stop()).toBe(0);
+  expect(processes.filter(isAlive)).toEqual([]);
+  await expect(fetch(gate.url)).rejects.toThrow();
+}
+
 describe("turnpike start", () => {
-  test("prints one line of JSON with the endpoint and a key for each plan", async () => {
-    const gate = await start();
+  test("prints one line of JSON with the endpoint and a key for each plan", () => {
     expect(gate.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/mcp$/);
     expect(Object.keys(gate.keys)).toEqual(["free", "pro", "enterprise"]);
     for (const key of Object.values(gate.keys)) expect(key).toMatch(/^tp_[\w-]{43}$/);
   });
 
-  test("keeps the same keys on the next start, and what was made of them", async () => {
-    const state = scratch();
-    const first = await start({ state });
+  test("does not start twice on one state folder", async () => {
+    const ended = await turnpike(["start", "--port", "0", "--state", state]);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toContain("a gate is already running on the state folder");
+  });
+
+  test("stops everything that it started on SIGTERM; the next start has the same keys, and what was made of them", async () => {
     const listed = JSON.parse((await turnpike(["keys", "list", "--json", "--state", state])).stdout) as {
       keyId: string;
       record: { plan: string };
     }[];
     const free = listed.find((stored) => stored.record.plan === "free")!;
     await turnpike(["keys", "set-plan", free.keyId, "pro", "--state", state]);
-    await started.pop()!.stop();
+    const { keys } = gate;
+    await expectToStop("SIGTERM");
 
-    const second = await start({ state });
-    expect(second.keys).toEqual(first.keys);
-    const answer = await fetch(second.url, {
+    gate = await startGate({ state });
+    expect(gate.keys).toEqual(keys);
+    const answer = await fetch(gate.url, {
       method: "POST",
-      headers: { "content-type": "application/json", accept: "application/json, text/event-stream", "x-api-key": second.keys["free"]! },
+      headers: { "content-type": "application/json", accept: "application/json, text/event-stream", "x-api-key": keys["free"]! },
       body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "current_time", arguments: {} } }),
     });
     expect(answer.headers.get("ratelimit-policy")).toBe('"pro";q=120;w=60');
     await answer.text();
   });
 
-  test.each(["SIGTERM", "SIGINT"] as const)("stops everything that it started on %s", async (signal) => {
-    const gate = await startGate();
-    const processes = descendants(gate.pid);
-    expect(processes.length).toBeGreaterThan(0);
-    process.kill(gate.pid, signal);
-    expect(await gate.stop()).toBe(0);
-    expect(processes.filter(isAlive)).toEqual([]);
-    await expect(fetch(gate.url)).rejects.toThrow();
-  });
+  test("stops everything that it started on SIGINT", () => expectToStop("SIGINT"));
 
   test("prints lines to paste that work: a call that is answered, and a loop that is stopped", async () => {
-    const state = scratch();
     const port = await freePort();
-    const child = spawn(process.execPath, ["src/cli/main.ts", "start", "--port", String(port), "--state", state]);
+    const child = spawn(process.execPath, ["src/cli/main.ts", "start", "--port", String(port), "--state", scratch()]);
     let printed = "";
     await new Promise<void>((resolve) => {
       child.stdout.on("data", (chunk: Buffer) => {
@@ -157,14 +158,6 @@ describe("turnpike start", () => {
     expect(ended.code).toBe(1);
     expect(ended.stderr).toMatch(expected);
     expect(ended.stderr).not.toContain("    at ");
-  });
-
-  test("does not start twice on one state folder", async () => {
-    const state = scratch();
-    await start({ state });
-    const ended = await turnpike(["start", "--port", "0", "--state", state]);
-    expect(ended.code).toBe(1);
-    expect(ended.stderr).toContain("a gate is already running on the state folder");
   });
 
   test("explains itself with --help, and unknown options", async () => {
