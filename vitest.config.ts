@@ -20,9 +20,9 @@ export default defineConfig({
         },
       },
       {
-        // Inside workerd: the consumer's object, with real storage, eviction and alarms.
+        // Inside workerd: the consumer's object, with real storage, eviction and alarms. No two tests use an object or a key of one name.
         plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
-        test: { name: "workerd", include: ["test/workerd/**/*.test.ts"], testTimeout: 30_000 },
+        test: { name: "workerd", isolate: false, include: ["test/workerd/**/*.test.ts"], testTimeout: 30_000 },
       },
       {
         // The `turnpike` command as users start it, real sockets, real MCP clients and servers.

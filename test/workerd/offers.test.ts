@@ -11,11 +11,14 @@ import {
   SECRET,
   solve,
   verify,
+  watchWire,
   wire,
   type Refused,
   type Secrets,
   type Send,
 } from "./prepaid-gate.ts";
+
+watchWire();
 
 describe("a refusal with an offer", () => {
   test("of a batch is one error for each of its requests, all with the one challenge that pays for it", async () => {

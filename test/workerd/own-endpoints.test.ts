@@ -2,7 +2,9 @@
 
 import { env } from "cloudflare:workers";
 import { describe, expect, test, vi } from "vitest";
-import { aKey, anAddress, aPass, call, challengeIn, exhaust, open, SECRET, solve, verify, wire } from "./prepaid-gate.ts";
+import { aKey, anAddress, aPass, call, challengeIn, exhaust, open, SECRET, solve, verify, watchWire, wire } from "./prepaid-gate.ts";
+
+watchWire();
 
 describe("the gate's own endpoints", () => {
   test("answer HEAD as GET, and tell what they take", async () => {

@@ -2,7 +2,23 @@
 
 import { describe, expect, test } from "vitest";
 import type { PowChallenge } from "../../src/challenges/proof-of-work.ts";
-import { aKey, anAddress, aPass, call, CALLS, challengeIn, exhaust, open, solve, verify, wire, type Refused } from "./prepaid-gate.ts";
+import {
+  aKey,
+  anAddress,
+  aPass,
+  call,
+  CALLS,
+  challengeIn,
+  exhaust,
+  open,
+  solve,
+  verify,
+  watchWire,
+  wire,
+  type Refused,
+} from "./prepaid-gate.ts";
+
+watchWire();
 
 describe("a bearer that the origin has not accepted", () => {
   test("redeems what its address was offered, and its call passes", async () => {

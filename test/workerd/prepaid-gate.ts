@@ -31,19 +31,21 @@ export const SECRET = "s".repeat(32);
 /** What the origin got, what the gate has logged, and what the origin answers from now on. */
 export const wire: { forwarded: Request[]; logged: string[]; originStatus: number } = { forwarded: [], logged: [], originStatus: 200 };
 
-beforeEach(() => {
-  Object.assign(wire, { forwarded: [], logged: [], originStatus: 200 });
-  vi.spyOn(console, "log").mockImplementation((line: string) => void wire.logged.push(line));
-  vi.spyOn(globalThis, "fetch").mockImplementation((input, init) => {
-    wire.forwarded.push(new Request(input, init));
-    return Promise.resolve(Response.json({ jsonrpc: "2.0", id: 1, result: {} }, { status: wire.originStatus }));
+/** For each test of the file: what passes is kept in `wire`, which is empty at first, and the origin answers. */
+export function watchWire(): void {
+  beforeEach(() => {
+    Object.assign(wire, { forwarded: [], logged: [], originStatus: 200 });
+    vi.spyOn(console, "log").mockImplementation((line: string) => void wire.logged.push(line));
+    vi.spyOn(globalThis, "fetch").mockImplementation((input, init) => {
+      wire.forwarded.push(new Request(input, init));
+      return Promise.resolve(Response.json({ jsonrpc: "2.0", id: 1, result: {} }, { status: wire.originStatus }));
+    });
   });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-  vi.restoreAllMocks();
-});
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.restoreAllMocks();
+  });
+}
 
 export type Secrets = Pick<GateEnv, "CHALLENGE_SECRET" | "CHALLENGE_SECRET_PREVIOUS">;
 
