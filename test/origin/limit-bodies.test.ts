@@ -1,9 +1,8 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { readBodySigns, readLimitSigns } from "../../src/origin/limit-signs.ts";
+import { MAX_SECONDS, NOW } from "./read-signs.ts";
 
-const NOW = Date.UTC(2026, 10, 21, 12, 0, 0);
-const MAX_SECONDS = 31 * 86_400;
 const QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
 function error(code: number, message: string, data?: unknown) {
