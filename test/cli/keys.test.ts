@@ -13,18 +13,6 @@ interface Made {
 
 const state = scratch();
 let gate: RunningGate;
-/** Made, and listed, before the gate was started. */
-let early: Made;
-let listedEarly: string;
-beforeAll(async () => {
-  early = await make("--consumer", "early", "--plan", "free");
-  expect(await keys("set-plan", early.keyId, "pro")).toContain("is now on plan pro");
-  listedEarly = await keys("list");
-  gate = await startGate({ state });
-});
-afterAll(async () => {
-  await gate.stop();
-});
 
 let next = 0;
 function call(key: string): Promise<Response> {
@@ -50,7 +38,39 @@ async function make(...args: string[]): Promise<Made> {
   return JSON.parse(await keys("create", "--json", ...args)) as Made;
 }
 
+/** Made with no gate running. */
+let early: Made;
+
+describe("turnpike keys, with no gate running", () => {
+  test("makes, changes and lists keys in the state folder", async () => {
+    early = await make("--consumer", "early", "--plan", "free");
+    expect(await keys("set-plan", early.keyId, "pro")).toContain("is now on plan pro");
+    expect(await keys("list")).toContain(early.keyId.slice(0, 12));
+  });
+});
+
 describe("turnpike keys, with the gate running", () => {
+  beforeAll(async () => {
+    gate = await startGate({ state });
+  });
+  afterAll(async () => {
+    await gate.stop();
+  });
+
+  test("the gate finds what was made before it was started", async () => {
+    const answer = await fetch(gate.url, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        accept: "application/json, text/event-stream",
+        authorization: `Bearer ${early.key}`,
+      },
+      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "whoami", arguments: {} } }),
+    });
+    expect(await answer.text()).toContain("turnpike-consumer: key:early");
+    expect(answer.headers.get("ratelimit-policy")).toBe('"pro";q=120;w=60');
+  });
+
   test("a key that is made works at once, and is stored nowhere", async () => {
     const made = await make("--consumer", "acme", "--plan", "free", "--name", "laptop");
     const answer = await call(made.key);
@@ -124,23 +144,6 @@ describe("turnpike keys, with the gate running", () => {
       expect(answer.status).toBe(401);
       expect(await answer.text()).not.toContain("consumer");
     }
-  });
-});
-
-describe("turnpike keys, with no gate running", () => {
-  test("acts on the state folder, and the gate finds it there", async () => {
-    expect(listedEarly).toContain(early.keyId.slice(0, 12));
-    const answer = await fetch(gate.url, {
-      method: "POST",
-      headers: {
-        "content-type": "application/json",
-        accept: "application/json, text/event-stream",
-        authorization: `Bearer ${early.key}`,
-      },
-      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "whoami", arguments: {} } }),
-    });
-    expect(await answer.text()).toContain("turnpike-consumer: key:early");
-    expect(answer.headers.get("ratelimit-policy")).toBe('"pro";q=120;w=60');
   });
 });
 

@@ -14,6 +14,8 @@ beforeAll(async () => {
   const before = await startGate({ state });
   invoiceBefore = (await invoiceOf(state)).invoice;
   await before.stop();
+});
+beforeAll(async () => {
   gate = await startGate({ state });
 });
 afterAll(async () => {

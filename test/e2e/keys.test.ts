@@ -25,13 +25,15 @@ const POLICY = policyText(
 
 let origin: Origin;
 let gate: RunningGate;
+const state = scratch();
 beforeAll(async () => {
-  origin = await startOrigin();
-  const state = scratch();
   const records = await openRecords(new LocalState(state));
   await records.store.put("plan:overridden", JSON.stringify({ rate: { perMinute: 60, burst: 4 } }));
   await records.store.put("plan:small", JSON.stringify({ rate: "many" }));
   await records.close();
+});
+beforeAll(async () => {
+  origin = await startOrigin();
   gate = await startGate({ origin: origin.url, policy: POLICY, state });
 });
 afterAll(async () => {
