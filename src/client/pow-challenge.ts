@@ -3,6 +3,9 @@
  * exact types: from the `challenges` of a refusal, or from a `WWW-Authenticate: PowChallenge` header.
  */
 
+import { readAuthParameters } from "./auth-header.ts";
+import { isField, isTime, readList } from "./challenge-field.ts";
+
 /** `SHA-256(salt + nonce)`, both as UTF-8, must begin with `difficulty` zero bits. */
 export interface PowChallenge {
   readonly type: "pow";
@@ -26,15 +29,11 @@ export interface PowSolution {
   readonly signature: string;
 }
 
-/** Far more than any gate sends: what is longer is not for us. */
-const MAX_FIELD_CHARS = 4_096;
-/** A refusal offers a few ways on, never many. */
-const MAX_CHALLENGES = 16;
+const SCHEME = /(?:^|,)\s*PowChallenge\s+/i;
 
 /** The challenges of a list that are proofs of work and well formed; others are left out. */
 export function readPowChallenges(list: unknown): PowChallenge[] {
-  if (!Array.isArray(list)) return [];
-  return list.slice(0, MAX_CHALLENGES).flatMap((item: unknown) => readPowChallenge(item) ?? []);
+  return readList(list, readPowChallenge);
 }
 
 /** Null when it is no well-formed proof-of-work challenge that this client knows how to solve. */
@@ -50,7 +49,7 @@ export function readPowChallenge(value: unknown): PowChallenge | null {
     salt,
     difficulty,
     signature,
-    ...(isField(expiresAt) && !Number.isNaN(Date.parse(expiresAt)) ? { expiresAt } : {}),
+    ...(isTime(expiresAt) ? { expiresAt } : {}),
     ...(isField(verify) ? { verify } : {}),
   };
 }
@@ -60,31 +59,15 @@ export function solutionOf({ id, salt, signature }: PowChallenge, nonce: string)
   return { id, salt, nonce, signature };
 }
 
-/**
- * The challenge of a `WWW-Authenticate` header (RFC 9110, 11.6.1), for bodies that cannot be read. The header may carry
- * several challenges of several schemes in one line, which `Headers` joins with commas.
- */
+/** The challenge of a `WWW-Authenticate` header, for bodies that cannot be read. */
 export function readPowHeader(header: string): PowChallenge | null {
-  const scheme = /(?:^|,)\s*PowChallenge\s+/i.exec(header);
-  if (!scheme) return null;
-  const parameters = new Map<string, string>();
-  let rest = header.slice(scheme.index + scheme[0].length);
-  for (;;) {
-    const found = /^([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,\s*|$)/.exec(rest);
-    // A word with no `=` begins the next challenge.
-    if (!found) break;
-    parameters.set(found[1]!.toLowerCase(), found[2]?.replaceAll(/\\(.)/g, "$1") ?? found[3]!);
-    rest = rest.slice(found[0].length);
-  }
-  const { difficulty, expiresat: expiresAt, ...others } = Object.fromEntries(parameters);
+  const parameters = readAuthParameters(header, SCHEME);
+  if (parameters === null) return null;
+  const { difficulty, expiresat: expiresAt, ...others } = parameters;
   return readPowChallenge({
     type: "pow",
     ...others,
     expiresAt,
     difficulty: /^\d{1,3}$/.test(difficulty ?? "") ? Number(difficulty) : null,
   });
-}
-
-function isField(value: unknown): value is string {
-  return typeof value === "string" && value.length > 0 && value.length <= MAX_FIELD_CHARS;
 }

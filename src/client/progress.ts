@@ -7,6 +7,16 @@ export type Progress =
   /** About four times a second, and once at the start, with 0 tries. */
   | ({ readonly kind: "solving" } & SolveProgress)
   | { readonly kind: "solved"; readonly tries: number; readonly elapsedMs: number; readonly calls: number }
+  /** The wallet is asked to pay. `calls`: how many are bought, null when that is not told. `budgetLeftSats`: without this price. */
+  | { readonly kind: "paying"; readonly priceSats: number; readonly calls: number | null; readonly budgetLeftSats: number }
+  /** The wallet has paid, and the gate was told. */
+  | {
+      readonly kind: "paid";
+      readonly priceSats: number;
+      readonly calls: number | null;
+      readonly elapsedMs: number;
+      readonly budgetLeftSats: number;
+    }
   | { readonly kind: "resending"; readonly attempt: number };
 
 /** Which call it is about. */

@@ -4,6 +4,7 @@
  * refusal is read from a copy, up to a bound.
  */
 
+import { type L402Challenge, readL402Challenges, readL402Header } from "./l402-challenge.ts";
 import { type PowChallenge, readPowChallenges, readPowHeader } from "./pow-challenge.ts";
 
 /** Where a tool result carries a refusal. */
@@ -22,6 +23,9 @@ export interface Refusal {
   /** From when the response was read. Null when no time is told. */
   readonly retryAfterMs: number | null;
   readonly challenges: readonly PowChallenge[];
+  readonly payments: readonly L402Challenge[];
+  /** What must be added to a time of the server's to have it by the clock of this machine. */
+  readonly clockOffsetMs: number;
   /** It is a tool's answer: what it says reaches the model as it is. */
   readonly isResult: boolean;
 }
@@ -46,10 +50,15 @@ export async function readRefusal(response: Response, now: number): Promise<Refu
   const date = Date.parse(headers.get("date") ?? "");
   const serverNow = Number.isNaN(date) ? now : date;
   // Other servers ask for payment in ways of their own.
-  const header = readPowHeader(headers.get("www-authenticate") ?? "");
-  if (status === 402 && found === null && header === null) return null;
+  const authenticate = headers.get("www-authenticate") ?? "";
+  const header = readPowHeader(authenticate);
+  const paymentHeader = readL402Header(authenticate);
+  if (status === 402 && found === null && header === null && paymentHeader === null) return null;
 
   const listed = readPowChallenges(found?.problem["challenges"]);
+  // The header names no price to hold the invoice against: it is for bodies that cannot be read.
+  const payments = found === null && paymentHeader ? [paymentHeader] : readL402Challenges(found?.problem["challenges"]);
+  const clockOffsetMs = now - serverNow;
   const told = found?.problem["status"];
   return {
     status: status === 200 && typeof told === "number" ? told : status,
@@ -57,13 +66,15 @@ export async function readRefusal(response: Response, now: number): Promise<Refu
     problem: found?.problem ?? null,
     cause: typeof found?.problem["cause"] === "string" ? found.problem["cause"] : null,
     retryAfterMs: exactMs(found?.problem) ?? headerMs(retryAfter, serverNow),
-    challenges: (listed.length === 0 && header ? [header] : listed).map((challenge) => onClock(challenge, now - serverNow)),
+    challenges: (listed.length === 0 && header ? [header] : listed).map((challenge) => onClock(challenge, clockOffsetMs)),
+    payments: payments.map((challenge) => onClock(challenge, clockOffsetMs)),
+    clockOffsetMs,
     isResult: status === 200,
   };
 }
 
 /** The challenge with its expiry moved by so many milliseconds. */
-function onClock(challenge: PowChallenge, byMs: number): PowChallenge {
+function onClock<T extends { readonly expiresAt?: string }>(challenge: T, byMs: number): T {
   if (challenge.expiresAt === undefined || byMs === 0) return challenge;
   return { ...challenge, expiresAt: new Date(Date.parse(challenge.expiresAt) + byMs).toISOString() };
 }

@@ -1,5 +1,6 @@
 /** What a call ends with when this client could not get it past the gate. */
 
+import type { Obstacle } from "./obstacle.ts";
 import type { Refusal } from "./refusal.ts";
 
 /**
@@ -15,11 +16,15 @@ export class TurnpikeError extends Error {
   /** What this client did, and why it went no further. */
   readonly reason: string;
 
+  /** The same for programs: each way on that was there, and why it was closed or failed. */
+  readonly obstacles: readonly Obstacle[];
+
   /** @param reason a sentence */
-  constructor(refusal: Refusal, reason: string) {
+  constructor(refusal: Refusal, reason: string, obstacles: readonly Obstacle[]) {
     super(`${refusal.message || `The gate refused this call with status ${refusal.status}.`} ${reason}`);
     this.code = refusal.status;
     this.data = refusal.problem ?? {};
     this.reason = reason;
+    this.obstacles = obstacles;
   }
 }

@@ -1,24 +1,36 @@
 /**
- * A `fetch` that gets calls past a gate's refusals: it waits as long as it was told, or solves the proof of work that is
- * offered, and sends the very same request again. It reacts to a refusal only, which says that the call has not run; what
+ * A `fetch` that gets calls past a gate's refusals: it waits as long as it was told, solves the proof of work that is
+ * offered, or pays for it, and sends the very same request again. It reacts to a refusal only, which says that the call has not run; what
  * may have run, such as after a network error, is never repeated. Everything else passes untouched and unread.
  */
 
+import type { LightningNetwork } from "./bolt11.ts";
 import { Cancellations } from "./cancellations.ts";
+import { createCreditWay, Earnings } from "./earnings.ts";
 import { HoldPreference } from "./hold-preference.ts";
+import { createL402Way } from "./l402-way.ts";
+import type { Obstacle } from "./obstacle.ts";
 import { type FetchLike, type Outgoing, readOutgoing } from "./outgoing.ts";
 import { createPowWay } from "./pow-way.ts";
+import type { Preference } from "./preference.ts";
 import type { Progress, ProgressOf } from "./progress.ts";
-import { readRefusal, type Refusal } from "./refusal.ts";
+import { readRefusal } from "./refusal.ts";
 import { DEFAULT_MAX_DIFFICULTY, type SolvePow, solvePow } from "./solve/solve-pow.ts";
 import { TurnpikeError } from "./turnpike-error.ts";
 import { createWaitWay } from "./wait-way.ts";
-import { takeWayOn } from "./ways-on.ts";
+import type { Wallet } from "./wallet.ts";
+import { type Refused, survey, takeWayOn, type WayOn } from "./ways-on.ts";
 
 /** The MCP SDKs give a request up after a minute; a quarter of it is for the call itself. */
 const DEFAULT_MAX_WAIT_MS = 45_000;
 /** Whoever is refused three times in a row is in a crowd, and comes back later on its own terms. */
 const MAX_RESENDS = 2;
+/** Three times what a bundle of ten calls costs unless an operator sets another price. */
+const DEFAULT_MAX_PRICE_SATS = 100;
+/** Some thirty bundles; at 100,000 dollars for a bitcoin, one dollar. */
+const DEFAULT_BUDGET_SATS = 1_000;
+/** With it a proof of up to ten seconds is preferred to the usual 30 sats. */
+const DEFAULT_SATS_PER_SECOND = 3;
 
 export interface TurnpikeFetchOptions {
   /** What sends the requests; the platform's own when left out. */
@@ -29,6 +41,21 @@ export interface TurnpikeFetchOptions {
   readonly maxWait?: number;
   /** Harder proofs of work are not begun, in zero bits: 22 when left out. */
   readonly maxDifficulty?: number;
+  /** What pays Lightning invoices. Without it nothing is ever paid. */
+  readonly wallet?: Wallet;
+  /** What may be paid at once to get one call on, in satoshis: 100 when left out. One payment buys several calls, as the gate offers. */
+  readonly maxPriceSats?: number;
+  /** What may be paid in all by this fetch, in satoshis: 1,000 when left out. */
+  readonly budgetSats?: number;
+  /**
+   * Which way on is taken when several are open: `cheapest` when left out, where a second of solving or waiting costs `satsPerSecond`;
+   * `pow`: pays only when there is no other way; `l402`: works only where it cannot pay.
+   */
+  readonly prefer?: Preference;
+  /** What a second is worth to `cheapest`, in satoshis: 3 when left out; with 0 it pays only when there is no other way. */
+  readonly satsPerSecond?: number;
+  /** Invoices of other networks are not paid: `bitcoin` when left out. */
+  readonly network?: LightningNetwork;
   readonly onProgress?: (progress: Progress, of: ProgressOf) => void;
   /** Ends all waiting and solving, and every request: calls then reject with its reason. */
   readonly signal?: AbortSignal;
@@ -50,43 +77,63 @@ export function createTurnpikeFetch(options: TurnpikeFetchOptions = {}): FetchLi
     solve = solvePow,
     maxWait = DEFAULT_MAX_WAIT_MS,
     maxDifficulty = DEFAULT_MAX_DIFFICULTY,
+    wallet,
+    maxPriceSats = DEFAULT_MAX_PRICE_SATS,
+    budgetSats = DEFAULT_BUDGET_SATS,
+    prefer = "cheapest",
+    satsPerSecond = DEFAULT_SATS_PER_SECOND,
+    network = "bitcoin",
     giveUp = "throw",
   } = options;
-  const powWay = solve === false ? null : createPowWay(fetch, solve, maxDifficulty);
-  const ways = [...(powWay ? [powWay] : []), createWaitWay(() => Math.random())];
+  const valuation = { prefer, satsPerSecond };
+  const earnings = new Earnings();
+  const ways: readonly WayOn[] = [
+    createCreditWay(earnings),
+    ...(solve === false ? [] : [createPowWay(fetch, solve, maxDifficulty, earnings)]),
+    ...(wallet ? [createL402Way(fetch, { wallet, maxPriceSats, budgetSats, network }, earnings)] : []),
+    createWaitWay(() => Math.random()),
+  ];
   const preference = new HoldPreference();
   const cancellations = new Cancellations();
 
-  const endRefused = (response: Response, refusal: Refusal, call: Outgoing, reason: string): Response => {
+  const endRefused = (response: Response, { refusal, call }: Refused, reason: string, obstacles: readonly Obstacle[]): Response => {
     const isRefusedByGate = refusal.problem !== null && call.method === "POST";
     if (giveUp === "respond" || refusal.isResult || !isRefusedByGate) return response;
     response.body?.cancel().catch(() => {});
-    throw new TurnpikeError(refusal, reason);
+    throw new TurnpikeError(refusal, reason, obstacles);
   };
 
   const getPast = async (call: Outgoing, first: Response, firstHeaders: Headers | undefined, signal: AbortSignal | undefined) => {
+    const of: ProgressOf = { url: call.url.href, body: call.text };
+    const tell = (progress: Progress): void => options.onProgress?.(progress, of);
     let response = first;
+    let sentWith = firstHeaders ?? call.headers;
     let waitedMs = 0;
     for (let resent = 0; ; resent++) {
       const refusedAt = Date.now();
       const refusal = await readRefusal(response, refusedAt);
       if (refusal === null) return response;
-      preference.learn(call.url, powWay?.expectedMs({ call, refusal, refusedAt }) ?? null, refusal.retryAfterMs, refusedAt);
-      if (refusal.cause === "repeat") return endRefused(response, refusal, call, "It was not sent again.");
-      if (resent === MAX_RESENDS)
-        return endRefused(response, refusal, call, `It was refused ${resent + 1} times in a row${spent(waitedMs)}.`);
+      const refused: Refused = { call, refusal, sentWith, refusedAt, maxWaitMs: maxWait - waitedMs, signal, tell };
+      const best = survey(ways, refused, valuation).open.find(({ way }) => way.kind !== "credit");
+      preference.learn(call.url, best?.way.kind === "pow" ? best.expectedMs : null, refusal.retryAfterMs, refusedAt);
+      if (refusal.cause === "repeat") return endRefused(response, refused, "It was not sent again.", [LOOP]);
+      if (resent === MAX_RESENDS) {
+        const why = `was refused ${resent + 1} times in a row${spent(waitedMs)}`;
+        return endRefused(response, refused, `It ${why}.`, [{ code: "refused-again", why: `it ${why}` }]);
+      }
 
-      const of: ProgressOf = { url: call.url.href, body: call.text };
-      const tell = (progress: Progress): void => options.onProgress?.(progress, of);
-      const taken = await takeWayOn(ways, { call, refusal, refusedAt, maxWaitMs: maxWait - waitedMs, signal, tell });
-      if (!taken.ok) return endRefused(response, refusal, call, `It was not sent again${spent(waitedMs)}: ${taken.why}.`);
+      const taken = await takeWayOn(ways, refused, valuation);
+      if (!taken.ok) {
+        const why = taken.obstacles.map((obstacle) => obstacle.why).join(", and ");
+        return endRefused(response, refused, `It was not sent again${spent(waitedMs)}: ${why}.`, taken.obstacles);
+      }
 
       waitedMs += taken.waitedMs;
       response.body?.cancel().catch(() => {});
-      const headers = new Headers(firstHeaders ?? call.headers);
-      for (const [name, value] of Object.entries(taken.headers)) headers.set(name, value);
+      sentWith = new Headers(firstHeaders ?? call.headers);
+      for (const [name, value] of Object.entries(taken.headers)) sentWith.set(name, value);
       tell({ kind: "resending", attempt: resent + 1 });
-      response = await call.send(fetch, signal, headers);
+      response = await call.send(fetch, signal, sentWith);
     }
   };
 
@@ -107,6 +154,8 @@ export function createTurnpikeFetch(options: TurnpikeFetchOptions = {}): FetchLi
     }
   };
 }
+
+const LOOP: Obstacle = { code: "loop", why: "the same call will not help" };
 
 /** The call's headers, asking not to be held; undefined when it is none that is held, or has its own preference. */
 function withoutHold({ method, headers }: Outgoing): Headers | undefined {

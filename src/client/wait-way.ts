@@ -11,10 +11,13 @@ const MAX_JITTER_MS = 1_000;
 /** @param random from 0 to 1 */
 export function createWaitWay(random: () => number): WayOn {
   return {
+    kind: "wait",
     consider({ refusal: { retryAfterMs }, maxWaitMs }) {
-      if (retryAfterMs === null) return { isOpen: false, why: "no time was told after which to send it again" };
-      if (retryAfterMs <= maxWaitMs) return { isOpen: true, expectedMs: retryAfterMs };
-      return { isOpen: false, why: `the wait of ${seconds(retryAfterMs)} is longer than the ${seconds(maxWaitMs)} that were left for it` };
+      if (retryAfterMs === null)
+        return { isOpen: false, obstacle: { code: "no-time-told", why: "no time was told after which to send it again" } };
+      if (retryAfterMs <= maxWaitMs) return { isOpen: true, expectedMs: retryAfterMs, priceSats: 0 };
+      const why = `the wait of ${seconds(retryAfterMs)} is longer than the ${seconds(maxWaitMs)} that were left for it`;
+      return { isOpen: false, obstacle: { code: "wait-too-long", why } };
     },
     async take({ refusal, refusedAt, signal, tell }) {
       const told = refusal.retryAfterMs ?? 0;

@@ -1,9 +1,11 @@
 /**
- * The ways on after a refusal. Each says whether it is open and how long it would take; the quickest is tried first, and
- * the next one when it fails. A way that pays would be one more in the list.
+ * The ways on after a refusal. Each says whether it is open, how long it would take and what it would cost; the best is tried
+ * first, and the next one when it fails.
  */
 
+import type { Obstacle } from "./obstacle.ts";
 import type { Outgoing } from "./outgoing.ts";
+import { inOrder, type OpenWay, type Valuation } from "./preference.ts";
 import type { Progress } from "./progress.ts";
 import type { Refusal } from "./refusal.ts";
 
@@ -11,6 +13,8 @@ import type { Refusal } from "./refusal.ts";
 export interface Refused {
   readonly call: Outgoing;
   readonly refusal: Refusal;
+  /** The headers that it was refused with. */
+  readonly sentWith: Headers;
   /** When the refusal was read, in epoch milliseconds. */
   readonly refusedAt: number;
   /** How long the call may still wait, in all. */
@@ -21,15 +25,17 @@ export interface Refused {
 }
 
 export interface WayOn {
+  /** `credit`: what was earned already. */
+  readonly kind: "credit" | "pow" | "l402" | "wait";
   /** @returns null when the refusal says nothing of this way */
   consider(refused: Refused): Considered | null;
   take(refused: Refused): Promise<Taken>;
 }
 
 export type Considered =
-  | { readonly isOpen: true; readonly expectedMs: number }
-  /** A clause that completes a sentence, such as "waiting takes too long". */
-  | { readonly isOpen: false; readonly why: string };
+  /** For each of the calls that it would help on. */
+  | { readonly isOpen: true; readonly expectedMs: number; readonly priceSats: number }
+  | { readonly isOpen: false; readonly obstacle: Obstacle };
 
 export type Taken =
   | {
@@ -39,24 +45,42 @@ export type Taken =
       /** To be sent with the call. */
       readonly headers: Readonly<Record<string, string>>;
     }
-  | { readonly ok: false; readonly why: string };
+  | { readonly ok: false; readonly obstacle: Obstacle };
 
-/** Goes the quickest way that is open; when none is, or all fail, says why in clauses. */
-export async function takeWayOn(ways: readonly WayOn[], refused: Refused): Promise<Taken> {
-  const open: { readonly way: WayOn; readonly expectedMs: number }[] = [];
-  const reasons: string[] = [];
+interface Survey {
+  /** The best one first. */
+  readonly open: readonly OpenWay[];
+  readonly obstacles: readonly Obstacle[];
+}
+
+export function survey(ways: readonly WayOn[], refused: Refused, valuation: Valuation): Survey {
+  const open: OpenWay[] = [];
+  const obstacles: Obstacle[] = [];
   for (const way of ways) {
     const considered = way.consider(refused);
-    if (considered?.isOpen) open.push({ way, expectedMs: considered.expectedMs });
-    else if (considered) reasons.push(considered.why);
+    if (considered?.isOpen) open.push({ way, expectedMs: considered.expectedMs, priceSats: considered.priceSats });
+    else if (considered) obstacles.push(considered.obstacle);
   }
-  for (const { way } of open.toSorted((a, b) => a.expectedMs - b.expectedMs)) {
-    // A way before may have taken its time.
-    if (way.consider(refused)?.isOpen !== true) continue;
-    const taken = await way.take(refused);
+  return { open: inOrder(open, valuation), obstacles };
+}
+
+/** Goes the best way that is open, and the next when it fails; when none is left, says why. */
+export async function takeWayOn(
+  ways: readonly WayOn[],
+  refused: Refused,
+  valuation: Valuation,
+): Promise<Extract<Taken, { ok: true }> | { readonly ok: false; readonly obstacles: readonly Obstacle[] }> {
+  const failed: Obstacle[] = [];
+  let left = ways;
+  for (;;) {
+    // Anew each time: a way before may have taken its time.
+    const { open, obstacles } = survey(left, refused, valuation);
+    const [best] = open;
+    if (!best) return { ok: false, obstacles: [...obstacles, ...failed] };
+    const taken = await best.way.take(refused);
     if (taken.ok) return taken;
-    reasons.push(taken.why);
+    failed.push(taken.obstacle);
     refused.signal?.throwIfAborted();
+    left = left.filter((way) => way !== best.way);
   }
-  return { ok: false, why: reasons.join(", and ") };
 }

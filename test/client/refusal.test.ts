@@ -42,6 +42,16 @@ describe("a refusal", () => {
     });
   });
 
+  it("offers payments by its body, which names their price, and by its header only where the body cannot be read", async () => {
+    const payment = { type: "l402", macaroon: "AgEE", invoice: "lnbc1body", priceSats: 30 };
+    const headers = { "WWW-Authenticate": 'L402 version="0", token="AgEE", invoice="lnbc1header"' };
+    const listed = await readRefusal(answer(402, { ...DATA, challenges: [payment, POW] }, headers), NOW);
+    expect(listed).toMatchObject({ payments: [payment], challenges: [POW] });
+    expect((await readRefusal(answer(402, DATA, headers), NOW))!.payments).toEqual([]);
+    const unreadable = await readRefusal(answer(402, "no", { "Content-Type": "text/plain", ...headers }), NOW);
+    expect(unreadable).toMatchObject({ problem: null, payments: [{ invoice: "lnbc1header" }], challenges: [] });
+  });
+
   it("names its time in seconds, or by a date of the server's clock", async () => {
     const at = (headers: Record<string, string>) => readRefusal(answer(429, "no", { "Content-Type": "text/plain", ...headers }), NOW);
     expect((await at({}))!.retryAfterMs).toBe(12_000);

@@ -23,6 +23,8 @@ export interface RefusalOptions {
   readonly retryAfterMs?: number;
   readonly difficulty?: number;
   readonly verify?: string;
+  /** An L402 offer beside it, or alone. */
+  readonly payment?: object;
   readonly status?: number;
   readonly cause?: string;
   readonly id?: number;
@@ -32,21 +34,20 @@ let issued = 0;
 
 /** A refusal as a gate sends it. With a difficulty, it offers a proof of work. */
 export function refusal(options: RefusalOptions = {}): Response {
-  const { retryAfterMs = 20, difficulty, verify = "https://gate.example/turnpike/verify", cause = "rate", id = 7 } = options;
-  const status = options.status ?? (difficulty === undefined ? 429 : 402);
+  const { retryAfterMs = 20, difficulty, verify = "https://gate.example/turnpike/verify", payment, cause = "rate", id = 7 } = options;
+  const proof =
+    difficulty === undefined
+      ? []
+      : [{ type: "pow", algorithm: "SHA-256", id: `challenge-${++issued}`, salt: `salt-${issued}`, difficulty, signature: "g", verify }];
+  const challenges = [...proof, ...(payment ? [payment] : [])];
+  const status = options.status ?? (challenges.length === 0 ? 429 : 402);
   const data = {
     status,
     detail: "The gate's own words.",
     cause,
     limiter: "edge",
     retryAfterMs,
-    ...(difficulty === undefined
-      ? {}
-      : {
-          challenges: [
-            { type: "pow", algorithm: "SHA-256", id: `challenge-${++issued}`, salt: `salt-${issued}`, difficulty, signature: "g", verify },
-          ],
-        }),
+    ...(challenges.length === 0 ? {} : { challenges }),
   };
   const headers = { "Retry-After": String(Math.ceil(retryAfterMs / 1_000)) };
   return Response.json({ jsonrpc: "2.0", id, error: { code: status, message: data.detail, data } }, { status, headers });

@@ -1,11 +1,13 @@
 /**
  * A stand-in for the gate, for tests of the agent's side: a small real HTTP server on 127.0.0.1 that speaks the gate's wire
- * formats in front of an MCP server. It counts with a token bucket for each key, offers signed proofs of work, verifies what
- * comes back, and notes whatever a well-behaved agent would not send. A test that wants the gate itself starts that
+ * formats in front of an MCP server. It counts with a token bucket for each key, offers signed proofs of work and sells calls,
+ * verifies what comes back, and notes whatever a well-behaved agent would not send. A test that wants the gate itself starts that
  * instead, with a policy of the same numbers, and leaves out what only a stand-in can tell.
  */
 
 import { createHash, createHmac, randomBytes } from "node:crypto";
+import { L402Seller } from "./l402-seller.ts";
+import type { LightningNode } from "./lightning-node.ts";
 import { type FetchServer, serveFetch } from "./serve-fetch.ts";
 
 export interface ChallengeGateOptions {
@@ -23,6 +25,14 @@ export interface ChallengeGateOptions {
   /** Another place to post solutions to. */
   readonly verify?: string;
   readonly callsPerProof?: number;
+  /** Sells calls as well. */
+  readonly sells?: {
+    readonly node: LightningNode;
+    readonly priceSats: number;
+    readonly calls: number;
+    /** It takes a payment with the call only, as other L402 servers do. */
+    readonly isWithoutVerify?: boolean;
+  };
 }
 
 export interface SeenCall {
@@ -37,6 +47,8 @@ export interface ChallengeGate extends FetchServer {
   readonly calls: readonly SeenCall[];
   /** Solutions that were taken. */
   readonly solved: readonly { readonly nonce: string; readonly difficulty: number }[];
+  /** Payments that were redeemed, and how. */
+  readonly redeemed: readonly ("verify" | "header")[];
   /** What a well-behaved agent would not have sent. */
   readonly offences: readonly string[];
 }
@@ -64,7 +76,9 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
   const tokens = new Set<string>();
   const calls: SeenCall[] = [];
   const solved: { nonce: string; difficulty: number }[] = [];
+  const redeemed: ("verify" | "header")[] = [];
   const offences: string[] = [];
+  const seller = options.sells && new L402Seller(options.sells.node, options.sells.priceSats, options.sells.calls);
   /** When a refused body may come again. */
   const toldTimes = new Map<string, number>();
 
@@ -103,13 +117,42 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
     } as const;
   };
 
+  const passFor = (consumer: string, count: number): Response => {
+    accountOf(consumer).credits += count;
+    const token = `tpass_${randomBytes(24).toString("base64url")}`;
+    tokens.add(token);
+    return Response.json({ token, calls: count, expiresAt: new Date(Date.now() + CHALLENGE_LIFE_MS).toISOString() });
+  };
+
+  const verifyPayment = (request: Request, { macaroon, preimage }: Record<string, string>): Response => {
+    if (!seller || options.sells?.isWithoutVerify) return problem(404, "Not here.");
+    const wrong = seller.redeem(macaroon!, preimage!);
+    if (wrong !== null) {
+      offences.push(wrong);
+      return problem(400, wrong);
+    }
+    redeemed.push("verify");
+    return passFor(consumerOf(request), seller.calls);
+  };
+
+  /** A credential that comes with the call. */
+  const redeemHeader = ({ headers }: Request, account: Account): void => {
+    const credential = headers.get("authorization") ?? headers.get("turnpike-pass");
+    const [, macaroon, preimage] = /^L402 ([^:]+):([0-9a-f]{64})$/.exec(credential ?? "") ?? [];
+    if (!seller || macaroon === undefined || seller.redeem(macaroon, preimage!) !== null) return;
+    redeemed.push("header");
+    account.credits += seller.calls;
+  };
+
   const verify = async (request: Request): Promise<Response> => {
     const text = await request.text();
-    const { id, salt, nonce, signature, ...more } = JSON.parse(text) as Record<string, string>;
+    const body = JSON.parse(text) as Record<string, string>;
+    const { id, salt, nonce, signature, ...more } = body;
     const [bits = "", expiresAt = ""] = (id ?? "").split(".");
-    if (Object.keys(more).length > 0) offences.push(`a solution with ${Object.keys(more).join()}`);
     for (const name of ["prefer", "mcp-session-id", "mcp-protocol-version", "mcp-method"])
       if (request.headers.has(name)) offences.push(`a solution with the header ${name}`);
+    if ("macaroon" in body) return verifyPayment(request, body);
+    if (Object.keys(more).length > 0) offences.push(`a solution with ${Object.keys(more).join()}`);
     if (signature !== sign(id!, salt!, consumerOf(request))) return problem(403, "This challenge was not issued to you.");
     if (!/^[\x20-\x7e]{1,64}$/.test(nonce ?? "")) return problem(400, "This is no nonce.");
     if (zeroBits(salt! + nonce!) < Number(bits) || Number(expiresAt) < Date.now() || spent.has(id!)) {
@@ -118,15 +161,14 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
     }
     spent.add(id!);
     solved.push({ nonce: nonce!, difficulty: Number(bits) });
-    accountOf(consumerOf(request)).credits += callsPerProof;
-    const token = `tpass_${randomBytes(24).toString("base64url")}`;
-    tokens.add(token);
-    return Response.json({ token, calls: callsPerProof, expiresAt: new Date(Date.now() + CHALLENGE_LIFE_MS).toISOString() });
+    return passFor(consumerOf(request), callsPerProof);
   };
 
   const refuse = (request: Request, messages: readonly Message[], isBatch: boolean, retryAfterMs: number): Response => {
     const challenge = difficulty === undefined || cause !== "rate" ? null : challengeFor(consumerOf(request), request.url, difficulty);
-    const status = challenge ? 402 : 429;
+    const offer = cause === "rate" ? seller?.offer() : undefined;
+    const offers = [...(offer ? [offer] : []), ...(challenge ? [challenge] : [])];
+    const status = offers.length > 0 ? 402 : 429;
     const message = `Rate limit reached on plan "test". Wait ${Math.ceil(retryAfterMs / 1_000)} seconds, then send the same call again.`;
     const data = {
       type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
@@ -137,11 +179,14 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
       limiter: "edge",
       plan: "test",
       retryAfterMs,
-      ...(challenge && form !== "headers" ? { challenges: [challenge] } : {}),
+      ...(offers.length > 0 ? { challenges: offers } : {}),
     };
     const headers = new Headers({ "Retry-After": String(Math.ceil(retryAfterMs / 1_000)), "Cache-Control": "no-store" });
+    if (offers.length > 0) {
+      const { macaroon, invoice } = offer ?? { macaroon: "AgEE", invoice: "lnbc300n1" };
+      headers.append("WWW-Authenticate", `L402 version="0", token="${macaroon}", macaroon="${macaroon}", invoice="${invoice}"`);
+    }
     if (challenge) {
-      headers.append("WWW-Authenticate", 'L402 version="0", token="AgEE", macaroon="AgEE", invoice="lnbc300n1"');
       const { id, salt, signature } = challenge;
       headers.append(
         "WWW-Authenticate",
@@ -176,8 +221,9 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
     if (!messages.some(({ method }) => METERED.test(method ?? ""))) return null;
     const { headers } = request;
     const pass = headers.get("turnpike-pass");
-    if (pass !== null && !tokens.has(pass)) offences.push("a pass that was never issued");
+    if (pass !== null && !tokens.has(pass) && !pass.startsWith("L402 ")) offences.push("a pass that was never issued");
     const account = accountOf(consumerOf(request));
+    redeemHeader(request, account);
     const at = Date.now();
     const key = `${consumerOf(request)} ${headers.get("mcp-session-id")} ${body}`;
     let missingMs = take(account, messages.length, at);
@@ -213,11 +259,13 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
     const init = { method: request.method, headers, signal: request.signal, ...(body === undefined ? {} : { body }) };
     return fetch(new URL(pathname + search, options.origin), init);
   });
-  return { ...server, calls, solved, offences };
+  return { ...server, calls, solved, redeemed, offences };
 }
 
+/** A credential pays, and identifies nobody. */
 function consumerOf({ headers }: Request): string {
-  return headers.get("x-api-key") ?? headers.get("authorization") ?? "an address";
+  const authorization = headers.get("authorization");
+  return headers.get("x-api-key") ?? (authorization?.startsWith("L402 ") ? null : authorization) ?? "an address";
 }
 
 function sign(id: string, salt: string, consumer: string): string {

@@ -14,8 +14,17 @@ export function wordProgress(progress: Progress): string {
       return `${what}, ${speed}; from here ${seconds(expectedMs)} on average, nine times in ten less than ${seconds(likelyWithinMs)}`;
     }
     case "solved": {
-      const calls = progress.calls === 1 ? "1 call" : `${progress.calls} calls`;
-      return `solved in ${seconds(progress.elapsedMs)} (${progress.tries.toLocaleString("en")} tries), good for ${calls}`;
+      const { elapsedMs, tries, calls } = progress;
+      return `solved in ${seconds(elapsedMs)} (${tries.toLocaleString("en")} tries), good for ${countOf(calls, "call")}`;
+    }
+    case "paying": {
+      const { priceSats, calls, budgetLeftSats } = progress;
+      const bought = calls === null ? "" : ` for ${countOf(calls, "call")}`;
+      return `over the limit: paying ${countOf(priceSats, "sat")}${bought}, which leaves ${countOf(budgetLeftSats, "sat")} of the budget`;
+    }
+    case "paid": {
+      const { priceSats, calls, elapsedMs } = progress;
+      return `paid ${countOf(priceSats, "sat")} in ${seconds(elapsedMs)}${calls === null ? "" : `, good for ${countOf(calls, "call")}`}`;
     }
     case "resending":
       return "sending the call again";
@@ -24,4 +33,8 @@ export function wordProgress(progress: Progress): string {
 
 function seconds(ms: number): string {
   return ms < 9_950 ? `${(ms / 1_000).toFixed(1)} s` : `${Math.ceil(ms / 1_000)} s`;
+}
+
+function countOf(count: number, noun: string): string {
+  return count === 1 ? `1 ${noun}` : `${count.toLocaleString("en")} ${noun}s`;
 }
