@@ -3,8 +3,9 @@
 import { PassThrough } from "node:stream";
 import { type CallerOptions, callerHeaders, fetchFor, type PatienceOptions, say, warnOfPlainHttp } from "./agent/options.ts";
 import { Bridge } from "./agent/bridge.ts";
+import { type PaymentOptions, paymentsFor } from "./agent/payments.ts";
 
-export type ConnectOptions = CallerOptions & PatienceOptions;
+export type ConnectOptions = CallerOptions & PatienceOptions & PaymentOptions;
 
 /** Hosts wait two seconds after they have closed stdin before they kill. */
 const LAST_ANSWERS_MS = 1_500;
@@ -13,7 +14,8 @@ const END_SESSION_MS = 400;
 export async function connectCommand(url: URL, options: ConnectOptions): Promise<void> {
   const { StdioServerTransport, StreamableHTTPClientTransport } = await import("./agent/transports.ts");
   const headers = callerHeaders(options);
-  const fetch = fetchFor(options, { onProgress: (progress, of) => bridge.onProgress(progress, of) });
+  const payments = await paymentsFor(options, false);
+  const fetch = fetchFor(options, { ...payments, onProgress: (progress, of) => bridge.onProgress(progress, of) });
   const up = new StreamableHTTPClientTransport(url, { fetch, requestInit: { headers } });
   // The SDK's transport breaks everything off when its input ends; what was asked before that should be answered.
   const input = new PassThrough();
@@ -28,7 +30,9 @@ export async function connectCommand(url: URL, options: ConnectOptions): Promise
   });
   warnOfPlainHttp(url, headers);
   await bridge.start();
-  say(`bridging stdio to ${url.origin}${url.pathname}${headers["X-API-Key"] ? ", with an API key" : ""}`);
+  say(
+    `bridging stdio to ${url.origin}${url.pathname}${headers["X-API-Key"] ? ", with an API key" : ""}${payments.wallet ? ", with a wallet" : ""}`,
+  );
   await ended;
   await within(LAST_ANSWERS_MS, bridge.idle());
   await within(

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /** The `turnpike` command. Each command has its own file; here they are only named and their options read. */
 
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { NETWORKS, PREFERENCES } from "./agent/payments.ts";
 import { CHECK_HELP, checkCommand } from "./check.ts";
 import { connectCommand } from "./connect.ts";
 import { createKeyCommand, disableKeyCommand, enableKeyCommand, listKeysCommand, setPlanCommand } from "./keys.ts";
@@ -119,7 +120,17 @@ for (const command of [connect, proxy, solve, status]) {
     .option("--header <line>", 'a header to send as well, such as "Authorization: Bearer …"; may be given several times', headerLine);
 }
 for (const command of [connect, proxy]) {
-  command.option("--max-wait <seconds>", "how long the limits may make one call wait, all in all (default: 45)", positiveNumber);
+  command
+    .option("--max-wait <seconds>", "how long the limits may make one call wait, all in all (default: 45)", positiveNumber)
+    .option(
+      "--wallet <address>",
+      "a wallet that may pay, as nostr+walletconnect://… or nwc:…. Others on this machine can see it there: better set TURNPIKE_WALLET",
+    )
+    .option("--wallet-file <file>", "the file that holds the wallet's address; - for stdin, where that is free")
+    .option("--max-price <sats>", "what may be paid at once to get one call on (default: 100)", wholeNumber)
+    .option("--budget <sats>", "what may be paid in all while this runs (default: 1000)", wholeNumber)
+    .addOption(new Option("--prefer <way>", "which way on to take when several are open (default: cheapest)").choices(PREFERENCES))
+    .addOption(new Option("--network <name>", "invoices of other networks are not paid (default: bitcoin)").choices(NETWORKS));
 }
 for (const command of [connect, proxy, solve]) {
   command.option("--max-difficulty <bits>", "proofs of work that are harder are not begun (default: 22)", wholeNumber);

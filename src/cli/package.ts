@@ -26,12 +26,12 @@ export function packageVersion(): string {
   return "unknown";
 }
 
-/** What only running a gate locally needs is no dependency of the package: it is asked for when it is used. */
-export async function importOptional<T>(name: string, load: () => Promise<T>): Promise<T> {
+/** What only one command needs is no dependency of the package: it is asked for when it is used. */
+export async function importOptional<T>(name: string, load: () => Promise<T>, install = "npm install --save-dev wrangler"): Promise<T> {
   try {
     return await load();
   } catch (error) {
     if ((error as { code?: string }).code !== "ERR_MODULE_NOT_FOUND") throw error;
-    throw new CliError(`this command needs ${name}, which is not installed. Install it with: npm install --save-dev wrangler`);
+    throw new CliError(`this command needs ${name}, which is not installed. Install it with: ${install}`);
   }
 }

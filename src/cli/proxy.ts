@@ -1,12 +1,13 @@
-/** `turnpike proxy`: an MCP server behind a gate, on loopback HTTP, for clients that take a URL only and do not wait or solve. */
+/** `turnpike proxy`: an MCP server behind a gate, on loopback HTTP, for clients that take a URL only and do not wait, solve or pay. */
 
 import type { AddressInfo } from "node:net";
 import { createLoopback } from "./agent/loopback.ts";
 import { type CallerOptions, callerHeaders, fetchFor, type PatienceOptions, say, warnOfPlainHttp } from "./agent/options.ts";
+import { type PaymentOptions, paymentsFor } from "./agent/payments.ts";
 import { wordProgress } from "./agent/wording.ts";
 import { CliError } from "./package.ts";
 
-export interface ProxyOptions extends CallerOptions, PatienceOptions {
+export interface ProxyOptions extends CallerOptions, PatienceOptions, PaymentOptions {
   readonly port: number;
 }
 
@@ -17,7 +18,9 @@ export async function proxyCommand(url: URL, options: ProxyOptions): Promise<voi
   const headers = callerHeaders(options);
   warnOfPlainHttp(url, headers);
   let isSolving = false;
+  const payments = await paymentsFor(options, true);
   const fetch = fetchFor(options, {
+    ...payments,
     giveUp: "respond",
     onProgress(progress) {
       // Four times a second is too much for a log.
@@ -34,7 +37,8 @@ export async function proxyCommand(url: URL, options: ProxyOptions): Promise<voi
   });
   const { port } = server.address() as AddressInfo;
   console.log(`http://${LOOPBACK_ADDRESS}:${port}${url.pathname}`);
-  say(`the address above leads to ${url.origin}${url.pathname}${headers["X-API-Key"] ? ", with an API key" : ""}. Ctrl-C stops it.`);
+  const means = `${headers["X-API-Key"] ? ", with an API key" : ""}${payments.wallet ? ", with a wallet" : ""}`;
+  say(`the address above leads to ${url.origin}${url.pathname}${means}. Ctrl-C stops it.`);
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => {
       server.close(() => process.exit());

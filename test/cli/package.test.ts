@@ -86,6 +86,17 @@ describe("the package, packed and installed in an empty folder", () => {
     expect(started.stderr).not.toContain("    at ");
   });
 
+  test("says what to install when a wallet is given and the code for it is not there", async () => {
+    const dir = await installPacked();
+    const command = join(dir, "node_modules/mcp-turnpike/dist/src/cli/main.js");
+    const env = { TURNPIKE_WALLET: "nwc:x" };
+    const started = await run(process.execPath, [command, "proxy", "http://127.0.0.1:9/mcp", "--port", "0"], { cwd: dir, env });
+    expect(started.code).toBe(1);
+    expect(started.stderr.trim()).toBe(
+      "turnpike: this command needs @getalby/sdk, which is not installed. Install it with: npm install @getalby/sdk",
+    );
+  });
+
   test("runs the gate, with a policy that imports from the package, once wrangler is there", async () => {
     const dir = await installPacked(["wrangler", "miniflare", "esbuild"]);
     const command = join(dir, "node_modules/mcp-turnpike/dist/src/cli/main.js");
@@ -197,7 +208,15 @@ describe("the package, packed and installed in an empty folder", () => {
 
   test("does not depend on what only development needs", () => {
     const manifest = JSON.parse(readFileSync(join(REPO, "package.json"), "utf8")) as Manifest;
-    for (const name of ["wrangler", "miniflare", "esbuild", "workerd", "@modelcontextprotocol/sdk", "@modelcontextprotocol/client"]) {
+    for (const name of [
+      "wrangler",
+      "miniflare",
+      "esbuild",
+      "workerd",
+      "@modelcontextprotocol/sdk",
+      "@modelcontextprotocol/client",
+      "@getalby/sdk",
+    ]) {
       expect(manifest.dependencies).not.toHaveProperty(name);
     }
   });

@@ -1,0 +1,186 @@
+/** The commands of the agent's side with a wallet over Nostr Wallet Connect, on a relay of this machine. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { withAgent } from "../support/agents.ts";
+import { type ChallengeGate, startChallengeGate } from "../support/challenge-gate.ts";
+import { freePort, REPO, run, scratch, turnpike } from "../support/command.ts";
+import { type CountingServer, startCountingServer } from "../support/counting-server.ts";
+import { toolCall } from "../support/http.ts";
+import { LightningNode } from "../support/lightning-node.ts";
+import { NOTICE, type NwcWallet, startNwcWallet } from "../support/nostr-relay.ts";
+import { startHost } from "../support/stdio-host.ts";
+
+const URL_OF_NOBODY = "http://127.0.0.1:9/mcp";
+
+let server: CountingServer;
+beforeAll(async () => {
+  server = await startCountingServer();
+});
+afterAll(() => server.stop());
+
+let node: LightningNode;
+let gate: ChallengeGate;
+let wallet: NwcWallet;
+let failure: { code: string; message: string } | null;
+beforeEach(async () => {
+  node = new LightningNode();
+  failure = null;
+  wallet = await startNwcWallet(node, () => failure);
+  gate = await startChallengeGate({ origin: server.url, burst: 1, perMinute: 1, sells: { node, priceSats: 30, calls: 2 } });
+});
+const children: ChildProcess[] = [];
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill("SIGKILL");
+  await gate.stop();
+  await wallet.stop();
+});
+
+let made = 0;
+const nextText = (): string => `nwc text ${++made}`;
+
+/** A command that ends before it has begun. */
+function refused(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  return turnpike(["proxy", URL_OF_NOBODY, ...args], env);
+}
+
+describe("turnpike connect with a wallet", () => {
+  it("pays from it, says so, and stops at its budget", async () => {
+    const args = ["--network", "regtest", "--budget", "40", "--max-wait", "1"];
+    const host = await startHost("client-2-auto", gate.url, { args, env: { TURNPIKE_WALLET: wallet.address } });
+    const told: string[] = [];
+    try {
+      for (let i = 0; i < 3; i++) {
+        const text = nextText();
+        const answer = await host.call("count", { text }, { onProgress: ({ message }) => told.push(message ?? "") });
+        expect(answer.content[0]!.text).toBe(`${text} has run 1 times`);
+      }
+      await expect(host.call("count", { text: nextText() })).rejects.toThrow("more than the 10 that are left of the budget of 40");
+    } finally {
+      await host.close();
+    }
+    expect(told[0]).toBe("over the limit: paying 30 sats for 2 calls, which leaves 10 sats of the budget");
+    expect(told[1]).toMatch(/^paid 30 sats in [\d.]+ s, good for 2 calls$/);
+    expect(host.said()).toContain(`bridging stdio to ${gate.url}, with a wallet`);
+    expect(host.said()).not.toContain(wallet.secret);
+    expect(node.paidSats).toBe(30);
+    expect([...gate.offences, ...node.offences]).toEqual([]);
+  });
+
+  it("has nothing but messages on stdout, whatever the relay says", async () => {
+    const args = [join(REPO, "src/cli/main.ts"), "connect", gate.url, "--network", "regtest"];
+    const bridge = spawn(process.execPath, args, { env: { ...process.env, TURNPIKE_WALLET: wallet.address } });
+    children.push(bridge);
+    const heard = { stdout: "", stderr: "" };
+    for (const from of ["stdout", "stderr"] as const) bridge[from].on("data", (chunk: Buffer) => (heard[from] += chunk.toString()));
+    for (const id of [1, 2]) bridge.stdin.write(`${JSON.stringify(toolCall("count", { text: nextText() }, id))}\n`);
+    await vi.waitFor(() => expect(heard.stdout.trim().split("\n")).toHaveLength(2), { timeout: 15_000 });
+    expect(heard.stderr).toContain(NOTICE);
+    for (const line of heard.stdout.trim().split("\n")) expect(JSON.parse(line)).toMatchObject({ jsonrpc: "2.0" });
+    expect(node.paidSats).toBe(30);
+  });
+
+  it("tells a payment that failed from one of which nobody knows", async () => {
+    const args = ["--network", "regtest", "--budget", "60", "--max-wait", "1"];
+    const host = await startHost("client-2-modern", gate.url, { args, env: { TURNPIKE_WALLET: wallet.address } });
+    try {
+      await host.call("count", { text: nextText() });
+      failure = { code: "INSUFFICIENT_BALANCE", message: "not enough sats" };
+      for (let i = 0; i < 3; i++)
+        await expect(host.call("count", { text: nextText() })).rejects.toThrow("the wallet did not pay its invoice (not enough sats)");
+      failure = { code: "INTERNAL", message: "something broke" };
+      for (let i = 0; i < 2; i++)
+        await expect(host.call("count", { text: nextText() })).rejects.toThrow(
+          "nobody knows whether the invoice is paid (something broke)",
+        );
+      await expect(host.call("count", { text: nextText() })).rejects.toThrow("more than the 0 that are left of the budget of 60");
+    } finally {
+      await host.close();
+    }
+    expect(node.paid).toEqual([]);
+  });
+
+  it("goes on when the wallet's relay is away: nothing is paid, and nothing counts as paid", async () => {
+    const address = wallet.address.replace(/relay=[^&]+/, `relay=ws://127.0.0.1:${await freePort()}`);
+    const args = ["--network", "regtest", "--budget", "30", "--max-wait", "1"];
+    const host = await startHost("sdk-1", gate.url, { args, env: { TURNPIKE_WALLET: address } });
+    try {
+      await host.call("count", { text: nextText() });
+      for (let i = 0; i < 2; i++)
+        await expect(host.call("count", { text: nextText() })).rejects.toThrow(
+          "the wallet did not pay its invoice (Failed to connect to ws:",
+        );
+    } finally {
+      await host.close();
+    }
+  });
+
+  it("does not pay on another network than it was told", async () => {
+    const host = await startHost("client-2-auto", gate.url, { args: ["--max-wait", "1"], env: { TURNPIKE_WALLET: wallet.address } });
+    try {
+      await host.call("count", { text: nextText() });
+      await expect(host.call("count", { text: nextText() })).rejects.toThrow("is for regtest, and this client pays on bitcoin");
+    } finally {
+      await host.close();
+    }
+    expect(node.paid).toEqual([]);
+  });
+});
+
+describe("turnpike proxy with a wallet", () => {
+  it.each(["file", "stdin"])("takes its address from %s, so that it is in no argument, and pays", async (where) => {
+    const address = wallet.address.replace("nostr+walletconnect://", where === "file" ? "nwc:" : "nostrwalletconnect:");
+    const file = join(scratch(), "wallet");
+    if (where === "file") writeFileSync(file, `${address}\n`);
+    const args = [gate.url, "--port", "0", "--network", "regtest", "--prefer", "l402", "--wallet-file", where === "file" ? file : "-"];
+    const child = spawn(process.execPath, [join(REPO, "src/cli/main.ts"), "proxy", ...args]);
+    children.push(child);
+    child.stdin.end(where === "file" ? "" : address);
+    const url = await new Promise<string>((resolve) => child.stdout.once("data", (chunk: Buffer) => resolve(chunk.toString().trim())));
+    await withAgent("sdk-1", url, {}, async (agent) => {
+      for (let i = 0; i < 3; i++) expect((await agent.call("count", { text: nextText() })).isError).toBe(false);
+    });
+    expect(node.paidSats).toBe(30);
+    expect([...gate.offences, ...node.offences]).toEqual([]);
+  });
+});
+
+describe("a wallet's address", () => {
+  it("that is none is turned down in one line, without telling its secret", async () => {
+    const secret = "5ec2e7".repeat(11).slice(0, 64);
+    const key = "a".repeat(64);
+    for (const [address, words] of [
+      ["lightning:x@example.com", "is none of Nostr Wallet Connect"],
+      [`nwc:${key}?secret=${secret}`, "no relay URLs provided"],
+      [`nwc:${key}?relay=ws://127.0.0.1:1`, "missing secret"],
+      [`nwc:short?relay=ws://127.0.0.1:1&secret=${secret}`, "invalid wallet pubkey"],
+    ] as const) {
+      const ended = await refused([], { TURNPIKE_WALLET: address });
+      expect(ended).toMatchObject({ code: 1, stdout: "" });
+      expect(ended.stderr).toContain(words);
+      expect(ended.stderr).not.toContain(secret);
+      expect(ended.stderr.trim().split("\n")).toHaveLength(1);
+    }
+  });
+
+  it("is read from one place, which must be there, and be free", async () => {
+    const empty = join(scratch(), "empty");
+    writeFileSync(empty, "\n");
+    for (const [args, words] of [
+      [["--wallet-file", join(scratch(), "none")], "the wallet's file cannot be read"],
+      [["--wallet-file", empty], "is empty"],
+      [["--wallet-file", empty, "--wallet", "nwc:x"], "give one of them"],
+      [["--prefer", "gold"], "Allowed choices are cheapest, pow, l402"],
+      [["--budget", "-1"], "It must be a number from 0"],
+    ] as const) {
+      const ended = await refused(args);
+      expect(ended.code).toBe(1);
+      expect(ended.stderr).toContain(words);
+    }
+    const stdin = await run("bash", ["-c", `echo x | ${process.execPath} src/cli/main.ts connect ${URL_OF_NOBODY} --wallet-file -`]);
+    expect(stdin.code).toBe(1);
+    expect(stdin.stderr).toContain("stdin is for the host's messages");
+  });
+});
