@@ -171,10 +171,14 @@ describe("the package, packed and installed in an empty folder", () => {
 
   test("is used as docs/agents.md shows", async () => {
     const dir = await installPacked(["@modelcontextprotocol/client", "@types/node", "typescript"]);
-    const [, example = ""] = /```ts\n([\s\S]*?)```/.exec(readFileSync(join(REPO, "docs/agents.md"), "utf8"))!;
-    writeFileSync(join(dir, "example.ts"), `${example}\nawait transport.start();`);
+    const examples = [...readFileSync(join(REPO, "docs/agents.md"), "utf8").matchAll(/```ts\n([\s\S]*?)```/g)];
+    const files = examples.map(([, example], i) => {
+      writeFileSync(join(dir, `example-${i}.ts`), example!);
+      return `example-${i}.ts`;
+    });
+    expect(files).toHaveLength(2);
     const options = ["--strict", "--noEmit", "--skipLibCheck", "--target", "es2023", "--module", "nodenext", "--types", "node"];
-    const compiled = await run(process.execPath, [join(REPO, "node_modules/typescript/bin/tsc"), ...options, "example.ts"], { cwd: dir });
+    const compiled = await run(process.execPath, [join(REPO, "node_modules/typescript/bin/tsc"), ...options, ...files], { cwd: dir });
     expect(compiled.stdout).toBe("");
     expect(compiled.code).toBe(0);
   });
