@@ -3,13 +3,13 @@
  * Workers, in front of any MCP client; it needs nothing of the gate's own code.
  */
 
-export type { LightningNetwork } from "./bolt11.ts";
+export type { LightningNetwork } from "./pay/bolt11.ts";
 export type { L402Challenge } from "./l402-challenge.ts";
-export type { Obstacle, ObstacleCode } from "./obstacle.ts";
+export type { Obstacle, ObstacleCode } from "./ways/obstacle.ts";
 export type { FetchLike } from "./outgoing.ts";
 export type { PowChallenge, PowSolution } from "./pow-challenge.ts";
 export { readPowChallenge } from "./pow-challenge.ts";
-export type { Preference } from "./preference.ts";
+export type { Preference } from "./ways/preference.ts";
 export type { Progress, ProgressOf } from "./progress.ts";
 export type { SolveProgress } from "./solve/estimate.ts";
 export type { Solved, SolveOptions, SolvePow } from "./solve/solve-pow.ts";
@@ -17,5 +17,5 @@ export { DEFAULT_MAX_DIFFICULTY, solvePow } from "./solve/solve-pow.ts";
 export { TurnpikeError } from "./turnpike-error.ts";
 export type { TurnpikeFetchOptions } from "./turnpike-fetch.ts";
 export { createTurnpikeFetch } from "./turnpike-fetch.ts";
-export type { Wallet } from "./wallet.ts";
-export { PaymentFailedError } from "./wallet.ts";
+export type { Wallet } from "./pay/wallet.ts";
+export { PaymentFailedError } from "./pay/wallet.ts";

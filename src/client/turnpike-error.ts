@@ -1,6 +1,6 @@
 /** What a call ends with when this client could not get it past the gate. */
 
-import type { Obstacle } from "./obstacle.ts";
+import type { Obstacle } from "./ways/obstacle.ts";
 import type { Refusal } from "./refusal.ts";
 
 /**

@@ -4,22 +4,22 @@
  * may have run, such as after a network error, is never repeated. Everything else passes untouched and unread.
  */
 
-import type { LightningNetwork } from "./bolt11.ts";
+import type { LightningNetwork } from "./pay/bolt11.ts";
 import { Cancellations } from "./cancellations.ts";
-import { createCreditWay, Earnings } from "./earnings.ts";
+import { createCreditWay, Earnings } from "./ways/earnings.ts";
 import { HoldPreference } from "./hold-preference.ts";
-import { createL402Way } from "./l402-way.ts";
-import type { Obstacle } from "./obstacle.ts";
+import { createL402Way } from "./ways/l402-way.ts";
+import type { Obstacle } from "./ways/obstacle.ts";
 import { type FetchLike, type Outgoing, readOutgoing } from "./outgoing.ts";
-import { createPowWay } from "./pow-way.ts";
-import type { Preference } from "./preference.ts";
+import { createPowWay } from "./ways/pow-way.ts";
+import type { Preference } from "./ways/preference.ts";
 import type { Progress, ProgressOf } from "./progress.ts";
 import { readRefusal } from "./refusal.ts";
 import { DEFAULT_MAX_DIFFICULTY, type SolvePow, solvePow } from "./solve/solve-pow.ts";
 import { TurnpikeError } from "./turnpike-error.ts";
-import { createWaitWay } from "./wait-way.ts";
-import type { Wallet } from "./wallet.ts";
-import { type Refused, survey, takeWayOn, type WayOn } from "./ways-on.ts";
+import { createWaitWay } from "./ways/wait-way.ts";
+import type { Wallet } from "./pay/wallet.ts";
+import { type Refused, survey, takeWayOn, type WayOn } from "./ways/ways-on.ts";
 
 /** The MCP SDKs give a request up after a minute; a quarter of it is for the call itself. */
 const DEFAULT_MAX_WAIT_MS = 45_000;

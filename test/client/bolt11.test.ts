@@ -1,7 +1,7 @@
 import { bech32 } from "@scure/base";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { readBolt11 } from "../../src/client/bolt11.ts";
+import { readBolt11 } from "../../src/client/pay/bolt11.ts";
 import { makeInvoice, tagged } from "../support/any-invoice.ts";
 
 /** Examples of BOLT 11: a cup of coffee within one minute, and a donation of any amount. */

@@ -4,8 +4,8 @@
  */
 
 import { type LightningNetwork, readBolt11 } from "./bolt11.ts";
-import type { L402Challenge } from "./l402-challenge.ts";
-import type { Obstacle, ObstacleCode } from "./obstacle.ts";
+import type { L402Challenge } from "../l402-challenge.ts";
+import type { Obstacle, ObstacleCode } from "../ways/obstacle.ts";
 
 export interface Terms {
   readonly maxPriceSats: number;

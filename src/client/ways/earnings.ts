@@ -4,9 +4,9 @@
  */
 
 import type { Obstacle } from "./obstacle.ts";
-import type { Outgoing } from "./outgoing.ts";
-import { Turns } from "./turns.ts";
-import type { Verified } from "./verify.ts";
+import type { Outgoing } from "../outgoing.ts";
+import { Turns } from "../turns.ts";
+import type { Verified } from "../verify-endpoint.ts";
 import type { Refused, Taken, WayOn } from "./ways-on.ts";
 
 export const PASS_HEADER = "Turnpike-Pass";

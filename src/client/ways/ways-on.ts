@@ -4,10 +4,10 @@
  */
 
 import type { Obstacle } from "./obstacle.ts";
-import type { Outgoing } from "./outgoing.ts";
+import type { Outgoing } from "../outgoing.ts";
 import { inOrder, type OpenWay, type Valuation } from "./preference.ts";
-import type { Progress } from "./progress.ts";
-import type { Refusal } from "./refusal.ts";
+import type { Progress } from "../progress.ts";
+import type { Refusal } from "../refusal.ts";
 
 /** A call that was refused, and what there is to get it on. */
 export interface Refused {

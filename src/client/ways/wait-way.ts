@@ -1,6 +1,6 @@
 /** The way on that is always there: waiting as long as the gate has told, never less. */
 
-import { sleep } from "./sleep.ts";
+import { sleep } from "../sleep.ts";
 import type { WayOn } from "./ways-on.ts";
 
 /** Calls that were refused together should not come back together: up to a tenth later, and never by more than a second. */

@@ -2,11 +2,11 @@
 
 import { type Earning, type Earnings, onAccount } from "./earnings.ts";
 import type { Obstacle } from "./obstacle.ts";
-import type { FetchLike } from "./outgoing.ts";
-import type { PowChallenge } from "./pow-challenge.ts";
-import type { SolvePow } from "./solve/solve-pow.ts";
-import { SolveSpeed } from "./solve/speed.ts";
-import { postVerify, VERIFY_MS, verifyUrl } from "./verify.ts";
+import type { FetchLike } from "../outgoing.ts";
+import type { PowChallenge } from "../pow-challenge.ts";
+import type { SolvePow } from "../solve/solve-pow.ts";
+import { SolveSpeed } from "../solve/speed.ts";
+import { postVerify, VERIFY_MS, verifyUrl } from "../verify-endpoint.ts";
 import type { Refused, WayOn } from "./ways-on.ts";
 
 const UNSOLVED = {

@@ -9,13 +9,13 @@
  */
 
 import { accountOf, type Earned, type Earning, type Earnings, onAccount, PASS_HEADER } from "./earnings.ts";
-import { type Appraisal, appraiseOffers, type Terms } from "./invoice-terms.ts";
+import { type Appraisal, appraiseOffers, type Terms } from "../pay/invoice-terms.ts";
 import type { Obstacle } from "./obstacle.ts";
-import type { FetchLike, Outgoing } from "./outgoing.ts";
-import { isPreimageOf } from "./preimage.ts";
-import { sleep } from "./sleep.ts";
-import { postVerify, VERIFY_MS, verifyUrl } from "./verify.ts";
-import { Purse, type Wallet } from "./wallet.ts";
+import type { FetchLike, Outgoing } from "../outgoing.ts";
+import { isPreimageOf } from "../pay/preimage.ts";
+import { sleep } from "../sleep.ts";
+import { postVerify, VERIFY_MS, verifyUrl } from "../verify-endpoint.ts";
+import { Purse, type Wallet } from "../pay/wallet.ts";
 import type { Refused, WayOn } from "./ways-on.ts";
 
 export interface PaymentOptions extends Terms {
