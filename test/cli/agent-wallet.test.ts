@@ -9,7 +9,7 @@ import { type ChallengeGate, startChallengeGate } from "../support/challenge-gat
 import { freePort, REPO, run, scratch, turnpike } from "../support/command.ts";
 import { type CountingServer, startCountingServer } from "../support/counting-server.ts";
 import { toolCall } from "../support/http.ts";
-import { LightningNode } from "../support/lightning-node.ts";
+import { BookWallet } from "../support/book-wallet.ts";
 import { NOTICE, type NwcWallet, startNwcWallet } from "../support/nostr-relay.ts";
 import { startHost } from "../support/stdio-host.ts";
 
@@ -21,15 +21,15 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-let node: LightningNode;
+let payer: BookWallet;
 let gate: ChallengeGate;
 let wallet: NwcWallet;
 let failure: { code: string; message: string } | null;
 beforeEach(async () => {
-  node = new LightningNode();
+  payer = new BookWallet();
   failure = null;
-  wallet = await startNwcWallet(node, () => failure);
-  gate = await startChallengeGate({ origin: server.url, burst: 1, perMinute: 1, sells: { node, priceSats: 30, calls: 2 } });
+  wallet = await startNwcWallet(payer, () => failure);
+  gate = await startChallengeGate({ origin: server.url, burst: 1, perMinute: 1, sells: { book: payer.book, priceSats: 30, calls: 2 } });
 });
 const children: ChildProcess[] = [];
 afterEach(async () => {
@@ -65,8 +65,8 @@ describe("turnpike connect with a wallet", () => {
     expect(told[1]).toMatch(/^paid 30 sats in [\d.]+ s, good for 2 calls$/);
     expect(host.said()).toContain(`bridging stdio to ${gate.url}, with a wallet`);
     expect(host.said()).not.toContain(wallet.secret);
-    expect(node.paidSats).toBe(30);
-    expect([...gate.offences, ...node.offences]).toEqual([]);
+    expect(payer.paidSats).toBe(30);
+    expect([...gate.offences, ...payer.offences]).toEqual([]);
   });
 
   it("has nothing but messages on stdout, whatever the relay says", async () => {
@@ -79,7 +79,7 @@ describe("turnpike connect with a wallet", () => {
     await vi.waitFor(() => expect(heard.stdout.trim().split("\n")).toHaveLength(2), { timeout: 15_000 });
     expect(heard.stderr).toContain(NOTICE);
     for (const line of heard.stdout.trim().split("\n")) expect(JSON.parse(line)).toMatchObject({ jsonrpc: "2.0" });
-    expect(node.paidSats).toBe(30);
+    expect(payer.paidSats).toBe(30);
   });
 
   it("tells a payment that failed from one of which nobody knows", async () => {
@@ -99,7 +99,7 @@ describe("turnpike connect with a wallet", () => {
     } finally {
       await host.close();
     }
-    expect(node.paid).toEqual([]);
+    expect(payer.paid).toEqual([]);
   });
 
   it("goes on when the wallet's relay is away: nothing is paid, and nothing counts as paid", async () => {
@@ -125,7 +125,7 @@ describe("turnpike connect with a wallet", () => {
     } finally {
       await host.close();
     }
-    expect(node.paid).toEqual([]);
+    expect(payer.paid).toEqual([]);
   });
 });
 
@@ -142,8 +142,8 @@ describe("turnpike proxy with a wallet", () => {
     await withAgent("sdk-1", url, {}, async (agent) => {
       for (let i = 0; i < 3; i++) expect((await agent.call("count", { text: nextText() })).isError).toBe(false);
     });
-    expect(node.paidSats).toBe(30);
-    expect([...gate.offences, ...node.offences]).toEqual([]);
+    expect(payer.paidSats).toBe(30);
+    expect([...gate.offences, ...payer.offences]).toEqual([]);
   });
 });
 

@@ -2,7 +2,9 @@ import { bech32 } from "@scure/base";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { readBolt11 } from "../../src/client/pay/bolt11.ts";
-import { makeInvoice, tagged } from "../support/any-invoice.ts";
+import { InvoiceBook } from "../../src/cli/local/invoice-book.ts";
+import { makeAnyInvoice, tagged } from "../support/any-invoice.ts";
+import { decodeBolt11 } from "../support/bolt11.ts";
 
 /** Examples of BOLT 11: a cup of coffee within one minute, and a donation of any amount. */
 const COFFEE =
@@ -43,13 +45,13 @@ describe("an invoice", () => {
         fc.integer({ min: 0, max: 2 ** 35 - 1 }),
         fc.option(fc.integer({ min: 1, max: 1e9 }), { nil: undefined }),
         ([network, name], digits, unit, createdAt, expirySeconds) => {
-          const made = makeInvoice({
+          const made = makeAnyInvoice({
             network,
             amount: `${digits}${unit}`,
             createdAt,
             ...(expirySeconds === undefined ? {} : { expirySeconds }),
           });
-          expect(readBolt11(made.text)).toEqual({
+          expect(readBolt11(made.invoice)).toEqual({
             network: name,
             amountMsat: BigInt(digits) * MSAT_OF_UNIT[unit as "n"],
             createdAt: createdAt * 1_000,
@@ -62,15 +64,33 @@ describe("an invoice", () => {
     );
   });
 
+  it("of a node, signed and with all its fields, is read as another decoder reads it", () => {
+    const book = new InvoiceBook({ load: () => null, save: () => {} });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 10_000_000 }), fc.string({ maxLength: 100 }), (sats, description) => {
+        const { invoice } = book.create({ sats, description, expirySeconds: 600 }, Date.now());
+        const { amountMsat, paymentHash, timestamp, expirySeconds } = decodeBolt11(invoice);
+        expect(readBolt11(invoice)).toEqual({
+          network: "regtest",
+          amountMsat: BigInt(amountMsat),
+          createdAt: timestamp * 1_000,
+          expiresAt: (timestamp + expirySeconds) * 1_000,
+          paymentHash,
+        });
+      }),
+      { numRuns: 20 },
+    );
+  });
+
   it("is read past fields that it does not know, and a payment hash of the wrong length", () => {
     const moreWords = [...tagged("q", [1, 2, 3]), ...tagged("p", [5]), ...tagged("9", [])];
-    const { text, paymentHash } = makeInvoice({ amount: "300n", moreWords });
-    expect(readBolt11(text)).toMatchObject({ amountMsat: 30_000n, paymentHash });
+    const { invoice, paymentHash } = makeAnyInvoice({ amount: "300n", moreWords });
+    expect(readBolt11(invoice)).toMatchObject({ amountMsat: 30_000n, paymentHash });
   });
 
   it("pays thousandths of a satoshi, and no fractions of them", () => {
-    expect(readBolt11(makeInvoice({ amount: "10p" }).text)?.amountMsat).toBe(1n);
-    expect(readBolt11(makeInvoice({ amount: "11p" }).text)).toBeNull();
+    expect(readBolt11(makeAnyInvoice({ amount: "10p" }).invoice)?.amountMsat).toBe(1n);
+    expect(readBolt11(makeAnyInvoice({ amount: "11p" }).invoice)).toBeNull();
   });
 });
 
@@ -91,9 +111,9 @@ describe("what is no invoice", () => {
   it.each([
     ["nothing", ""],
     ["in two cases", COFFEE.slice(0, -1) + COFFEE.slice(-1).toUpperCase()],
-    ["of another network", makeInvoice({ network: "sb" as "bc", amount: "1u" }).text],
-    ["with a leading zero", makeInvoice({ amount: "01u" }).text],
-    ["of more than there is", makeInvoice({ amount: "1".repeat(20) }).text],
+    ["of another network", makeAnyInvoice({ network: "sb" as "bc", amount: "1u" }).invoice],
+    ["with a leading zero", makeAnyInvoice({ amount: "01u" }).invoice],
+    ["of more than there is", makeAnyInvoice({ amount: "1".repeat(20) }).invoice],
     ["an address", bech32.encode("bc", bech32.toWords(new Uint8Array(20)))],
     ["without a signature", bech32.encode("lnbc1u", [0, 0, 0, 0, 0, 0, 1], false)],
     [

@@ -10,7 +10,8 @@ import {
   type TurnpikeFetchOptions,
   type Wallet,
 } from "../../src/client/index.ts";
-import { type IssueOptions, LightningNode } from "../support/lightning-node.ts";
+import { type AnyInvoiceOptions, makeAnyInvoice } from "../support/any-invoice.ts";
+import { BookWallet } from "../support/book-wallet.ts";
 import { answer, refusal, type RefusalOptions, scripted, type Scripted, toolCall, URL_OF_GATE } from "./scripted-gate.ts";
 
 /** What waits would take longer than any test. */
@@ -20,24 +21,39 @@ const CALLS = 10;
 const MACAROON = "AgEEbHNhdAJCAAA=";
 const L402 = /^L402 AgEEbHNhdAJCAAA=:[0-9a-f]{64}$/;
 
-let node: LightningNode;
+let payer: BookWallet;
 beforeEach(() => {
-  node = new LightningNode();
+  payer = new BookWallet();
 });
 
-/** An offer whose invoice this node issues. */
-function offer(options: Partial<IssueOptions> = {}, more: Readonly<Record<string, unknown>> = {}) {
-  const { text } = node.issue({ sats: PRICE_SATS, network: "bc", ...options });
-  return { type: "l402", macaroon: MACAROON, invoice: text, priceSats: PRICE_SATS, calls: CALLS, ...more };
+function issue(): string {
+  return payer.book.create({ sats: PRICE_SATS, description: "calls", expirySeconds: 600 }, Date.now()).invoice;
+}
+
+/** An offer whose invoice the payer can pay. */
+function offer(more: Readonly<Record<string, unknown>> = {}) {
+  return { type: "l402", macaroon: MACAROON, invoice: issue(), priceSats: PRICE_SATS, calls: CALLS, ...more };
+}
+
+/** An offer with another invoice than the gate's node would make. */
+function oddOffer(options: Partial<AnyInvoiceOptions>) {
+  return offer({ invoice: makeAnyInvoice({ amount: "300n", ...options }).invoice });
 }
 
 const toPay = (more: RefusalOptions = {}): Response => refusal({ payment: offer(), retryAfterMs: LONG_MS, ...more });
 
+/** What is refused in the millisecond of a purchase counts as refused before it: this is not. */
+async function toPayLater(): Promise<Response> {
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  return toPay();
+}
+
+const lost = (): Promise<Response> => Promise.reject(new TypeError("connection lost"));
 const solving: SolvePow = ({ id, salt, signature }) =>
   Promise.resolve({ ok: true, solution: { id, salt, nonce: "n", signature }, tries: 1, elapsedMs: 1 });
 
 function client(gate: Scripted, options: TurnpikeFetchOptions = {}) {
-  return createTurnpikeFetch({ fetch: gate.fetch, wallet: node, maxWait: 0, solve: solving, ...options });
+  return createTurnpikeFetch({ fetch: gate.fetch, wallet: payer, network: "regtest", maxWait: 0, solve: solving, ...options });
 }
 
 async function rejection(promise: Promise<unknown>): Promise<TurnpikeError> {
@@ -61,7 +77,7 @@ const now = Math.floor(Date.now() / 1_000);
 
 /** An invoice that has expired by the gate's clock, and would not have by that of this machine. */
 function late(): Response {
-  const response = refusal({ payment: offer({ createdAt: now + 5_000, expirySeconds: 60 }), retryAfterMs: LONG_MS });
+  const response = refusal({ payment: oddOffer({ createdAt: now + 5_000, expirySeconds: 60 }), retryAfterMs: LONG_MS });
   response.headers.set("Date", new Date((now + 5_100) * 1_000).toUTCString());
   return response;
 }
@@ -109,8 +125,8 @@ describe("a call that is offered an invoice", () => {
     expect(gate.sent[1]!.body).toBe(call.body);
     expect(gate.sent[1]!.headers.get("turnpike-pass")).toBe("tpass_x");
     expect(gate.sent[1]!.headers.get("authorization")).toBe("Bearer other");
-    expect(node.paidSats).toBe(PRICE_SATS);
-    expect(node.offences).toEqual([]);
+    expect(payer.paidSats).toBe(PRICE_SATS);
+    expect(payer.offences).toEqual([]);
   });
 
   it("is not paid for without a wallet", async () => {
@@ -160,21 +176,21 @@ describe("an invoice is not paid", () => {
     ["over-budget", "its price of 30 sats is more than the 29 that are left of the budget of 29", () => offer(), { budgetSats: 29 }],
     ["too-expensive", "more than the NaN", () => offer(), { maxPriceSats: Number.NaN }],
     ["over-budget", "of the budget of NaN", () => offer(), { budgetSats: Number.NaN }],
-    ["wrong-network", "is for regtest, and this client pays on bitcoin", () => offer({ network: "bcrt" }), {}],
-    ["wrong-network", "is for bitcoin, and this client pays on regtest", () => offer(), { network: "regtest" }],
-    ["wrong-amount", "asks for 31 sats, and its price is said to be 30", () => offer({ amount: "310n" }), {}],
-    ["wrong-amount", "asks for 30.001 sats", () => offer({ amount: "300010p" }), {}],
-    ["wrong-amount", "names no amount", () => offer({ amount: "" }), {}],
-    ["invoice-expired", "has expired", () => offer({ createdAt: now - 700 }), {}],
-    ["invoice-expired", "or is about to", () => offer({ createdAt: Math.floor(Date.now() / 1_000), expirySeconds: 5 }), {}],
-    ["invoice-expired", "has expired", () => offer({}, { expiresAt: "2020-01-01T00:00:00Z" }), {}],
-    ["bad-invoice", "cannot be read", () => offer({}, { invoice: "lnbc300n1" }), {}],
+    ["wrong-network", "is for regtest, and this client pays on bitcoin", () => offer(), { network: "bitcoin" }],
+    ["wrong-network", "is for bitcoin, and this client pays on regtest", () => oddOffer({ network: "bc" }), {}],
+    ["wrong-amount", "asks for 31 sats, and its price is said to be 30", () => oddOffer({ amount: "310n" }), {}],
+    ["wrong-amount", "asks for 30.001 sats", () => oddOffer({ amount: "300010p" }), {}],
+    ["wrong-amount", "names no amount", () => oddOffer({ amount: "" }), {}],
+    ["invoice-expired", "has expired", () => oddOffer({ createdAt: now - 700, expirySeconds: 600 }), {}],
+    ["invoice-expired", "or is about to", () => oddOffer({ createdAt: Math.floor(Date.now() / 1_000), expirySeconds: 5 }), {}],
+    ["invoice-expired", "has expired", () => offer({ expiresAt: "2020-01-01T00:00:00Z" }), {}],
+    ["bad-invoice", "cannot be read", () => offer({ invoice: "lnbc300n1" }), {}],
   ])("%s: %s", async (code, words, payment, options) => {
     const gate = scripted([() => refusal({ payment: payment(), retryAfterMs: LONG_MS })]);
     const error = await rejection(client(gate, options)(URL_OF_GATE, toolCall()));
     expect(codes(error)).toEqual([code, "wait-too-long"]);
     expect(error.message).toContain(words);
-    expect(node.paid).toEqual([]);
+    expect(payer.paid).toEqual([]);
     expect(gate.sent).toHaveLength(1);
   });
 
@@ -185,7 +201,7 @@ describe("an invoice is not paid", () => {
   it("where the same call will not help", async () => {
     const gate = scripted([() => toPay({ cause: "repeat" })]);
     expect(codes(await rejection(client(gate)(URL_OF_GATE, toolCall())))).toEqual(["loop"]);
-    expect(node.paid).toEqual([]);
+    expect(payer.paid).toEqual([]);
   });
 });
 
@@ -246,7 +262,7 @@ describe("a wallet that fails", () => {
       const arrived = new Promise<void>((resolve) => (arrive = resolve));
       const wallet: Wallet = {
         async payInvoice(text) {
-          const paid = await node.payInvoice(text);
+          const paid = await payer.payInvoice(text);
           await arrived;
           return paid;
         },
@@ -258,12 +274,12 @@ describe("a wallet that fails", () => {
       await vi.advanceTimersByTimeAsync(46_000);
       expect(codes(await first)).toEqual(["wait-too-long", "payment-unknown"]);
       expect(codes(await rejection(paying(URL_OF_GATE, toolCall(2))))).toEqual(["payment-unknown", "wait-too-long"]);
-      expect(node.paid).toHaveLength(1);
+      expect(payer.paid).toHaveLength(1);
       arrive();
       await vi.waitFor(() => expect(gate.verified).toHaveLength(1));
       await vi.advanceTimersByTimeAsync(1);
       expect((await paying(URL_OF_GATE, toolCall(3))).status).toBe(200);
-      expect(node.paid).toHaveLength(1);
+      expect(payer.paid).toHaveLength(1);
     } finally {
       vi.useRealTimers();
     }
@@ -274,7 +290,7 @@ describe("a gate that does not take the preimage", () => {
   const untaken = [
     () => new Response("not here", { status: 404 }),
     () => new Response("<html>a page</html>"),
-    () => Promise.reject(new TypeError("connection lost")),
+    lost,
     () => new Response(null, { status: 302, headers: { Location: "https://evil.example/" } }),
   ];
 
@@ -284,7 +300,7 @@ describe("a gate that does not take the preimage", () => {
       expect((await client(gate)(URL_OF_GATE, toolCall())).status).toBe(200);
       expect(gate.sent[1]!.headers.get("x-api-key")).toBe("tp_key");
     }
-    expect(node.paid).toHaveLength(untaken.length);
+    expect(payer.paid).toHaveLength(untaken.length);
   });
 
   it("is shown it in Turnpike-Pass beside another Authorization", async () => {
@@ -310,7 +326,7 @@ describe("a gate that does not take the preimage", () => {
     const paying = client(gate);
     for (let id = 0; id < 6; id++) expect((await paying(URL_OF_GATE, toolCall(id))).status).toBe(200);
     expect([...worth.values()]).toEqual([-1, 2]);
-    expect(node.paid).toHaveLength(2);
+    expect(payer.paid).toHaveLength(2);
   });
 
   it("is any L402 server: an invoice in the header alone is paid, and its token used until it is refused", async () => {
@@ -319,8 +335,7 @@ describe("a gate that does not take the preimage", () => {
       [
         (sent) => {
           if (sent.headers.has("authorization") && worth-- > 0) return answer();
-          const { text } = node.issue({ sats: PRICE_SATS, network: "bc" });
-          const headers = { "WWW-Authenticate": `LSAT macaroon="${MACAROON}", invoice="${text}", L402 macaroon="x", invoice="y"` };
+          const headers = { "WWW-Authenticate": `LSAT macaroon="${MACAROON}", invoice="${issue()}", L402 macaroon="x", invoice="y"` };
           return new Response("payment required", { status: 402, headers });
         },
       ],
@@ -328,23 +343,23 @@ describe("a gate that does not take the preimage", () => {
     );
     const paying = client(gate);
     for (let id = 0; id < 3; id++) expect((await paying(URL_OF_GATE, toolCall(id))).status).toBe(200);
-    expect(node.paid).toHaveLength(1);
+    expect(payer.paid).toHaveLength(1);
   });
 });
 
 describe("what is paid for is never paid for twice", () => {
   it("one call pays once, even when it is refused again after the gate took the payment", async () => {
-    const gate = scripted([() => toPay()]);
+    const gate = scripted([toPayLater]);
     const error = await rejection(client(gate)(URL_OF_GATE, toolCall()));
     expect(codes(error)).toEqual(["paid-already", "wait-too-long"]);
     expect(error.message).toContain("it was paid for already, and is not paid for twice");
-    expect(node.paid).toHaveLength(1);
+    expect(payer.paid).toHaveLength(1);
     expect(gate.sent).toHaveLength(2);
   });
 
   it("a purchase is shared by the calls that are refused together", async () => {
     let credits = 0;
-    node.payMs = 20;
+    payer.payMs = 20;
     const gate = scripted([(sent) => (sent.headers.has("turnpike-pass") && credits-- > 0 ? answer() : toPay())], () => {
       credits += 4;
       return Response.json({ token: "tpass_x", calls: 4 });
@@ -352,19 +367,19 @@ describe("what is paid for is never paid for twice", () => {
     const paying = client(gate, { budgetSats: 60 });
     const responses = await Promise.all(Array.from({ length: 8 }, (_, id) => paying(URL_OF_GATE, toolCall(id))));
     expect(responses.map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 200));
-    expect(node.paid).toHaveLength(2);
-    expect(node.offences).toEqual([]);
+    expect(payer.paid).toHaveLength(2);
+    expect(payer.offences).toEqual([]);
   });
 
   it("a call may join the purchase that has used up the budget", async () => {
-    node.payMs = 60;
+    payer.payMs = 60;
     const gate = scripted([(sent) => (sent.headers.has("turnpike-pass") ? answer() : toPay())]);
     const paying = client(gate, { budgetSats: 30 });
     const first = paying(URL_OF_GATE, toolCall(1));
     await new Promise((resolve) => setTimeout(resolve, 20));
     const second = paying(URL_OF_GATE, toolCall(2));
     expect((await Promise.all([first, second])).map(({ status }) => status)).toEqual([200, 200]);
-    expect(node.paid).toHaveLength(1);
+    expect(payer.paid).toHaveLength(1);
   });
 
   it("nothing is shared across keys, but the budget", async () => {
@@ -374,11 +389,11 @@ describe("what is paid for is never paid for twice", () => {
     const settled = await Promise.allSettled(calls);
     expect(settled.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected"]);
     expect(new Set(gate.verified.map(({ headers }) => headers.get("x-api-key")))).toEqual(new Set(["a", "b"]));
-    expect(node.paidSats).toBe(60);
+    expect(payer.paidSats).toBe(60);
   });
 
   it("a call that is aborted while it pays ends at once, and what it bought is there for the next", async () => {
-    node.payMs = 80;
+    payer.payMs = 80;
     const gate = scripted([(sent) => (sent.headers.has("turnpike-pass") ? answer() : toPay())]);
     const paying = client(gate, { budgetSats: 30 });
     const aborter = new AbortController();
@@ -387,7 +402,7 @@ describe("what is paid for is never paid for twice", () => {
     await expect(first).rejects.toThrow("enough");
     expect((await paying(URL_OF_GATE, toolCall(2))).status).toBe(200);
     expect(gate.verified).toHaveLength(1);
-    expect(node.paid).toHaveLength(1);
+    expect(payer.paid).toHaveLength(1);
   });
 
   it("what is on the account does not help against limits that money does not lift", async () => {
@@ -426,7 +441,7 @@ describe("the preference", () => {
     ["solving", 10],
     ["paying", 40],
   ])("is %s where a bundle is used up early, for the share of one call: an invoice for %i calls", async (way, calls) => {
-    const hard = (): Response => refusal({ difficulty: 18, retryAfterMs: 5_000, payment: offer({}, { calls }) });
+    const hard = (): Response => refusal({ difficulty: 18, retryAfterMs: 5_000, payment: offer({ calls }) });
     const told: string[] = [];
     const paying = client(scripted([hard, answer, hard, answer]), {
       solve: slowly,

@@ -1,11 +1,11 @@
 /** The official clients with a wallet, in front of a gate that sells calls for real, signed regtest invoices. */
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { createTurnpikeFetch, TurnpikeError, type TurnpikeFetchOptions } from "../../src/client/index.ts";
+import { createTurnpikeFetch, type FetchLike, TurnpikeError, type TurnpikeFetchOptions } from "../../src/client/index.ts";
 import { DIALECTS, withAgent } from "../support/agents.ts";
 import { type ChallengeGate, type ChallengeGateOptions, startChallengeGate } from "../support/challenge-gate.ts";
 import { type CountingServer, startCountingServer } from "../support/counting-server.ts";
-import { LightningNode } from "../support/lightning-node.ts";
+import { BookWallet } from "../support/book-wallet.ts";
 
 /** Some milliseconds of work, and a bucket that no test waits for. */
 const PROOF = { burst: 2, perMinute: 1, difficulty: 12 } as const;
@@ -17,14 +17,14 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-let node: LightningNode;
+let payer: BookWallet;
 beforeEach(() => {
-  node = new LightningNode();
+  payer = new BookWallet();
 });
 
 const gates: ChallengeGate[] = [];
 async function gateWith(options: Partial<ChallengeGateOptions> = {}): Promise<ChallengeGate> {
-  const sells = { node, priceSats: PRICE_SATS, calls: 10 };
+  const sells = { book: payer.book, priceSats: PRICE_SATS, calls: 10 };
   const gate = await startChallengeGate({ origin: server.url, ...PROOF, sells, ...options });
   gates.push(gate);
   return gate;
@@ -39,7 +39,20 @@ function texts(count: number): string[] {
 }
 
 function paying(options: TurnpikeFetchOptions = {}) {
-  return createTurnpikeFetch({ wallet: node, network: "regtest", ...options });
+  return createTurnpikeFetch({ wallet: payer, network: "regtest", ...options });
+}
+
+/** Nothing is handed in before so many calls were refused, however fast it is solved or paid: they are then refused together. */
+function refusedTogether(count: number): FetchLike {
+  let refused = 0;
+  let goOn: () => void;
+  const all = new Promise<void>((resolve) => (goOn = resolve));
+  return async (input, init) => {
+    if (input instanceof URL && input.pathname.endsWith("/verify")) await all;
+    const response = await fetch(input, init);
+    if (response.status === 402 && ++refused === count) goOn();
+    return response;
+  };
 }
 
 describe.for(DIALECTS)("an agent on %s with a wallet", (dialect) => {
@@ -50,15 +63,16 @@ describe.for(DIALECTS)("an agent on %s with a wallet", (dialect) => {
   ] as const)("gets by on %s: every call runs, once", async ([prefer, proofs, payments]) => {
     const gate = await gateWith();
     const all = texts(15);
-    await withAgent(dialect, gate.url, { key: "tp_a", fetch: paying({ prefer }) }, async (agent) => {
+    const fetch = paying({ prefer, fetch: refusedTogether(all.length - PROOF.burst) });
+    await withAgent(dialect, gate.url, { key: "tp_a", fetch }, async (agent) => {
       const answers = await Promise.all(all.map((text) => agent.call("count", { text })));
       expect(answers.filter(({ isError }) => isError)).toEqual([]);
     });
     expect(all.map((text) => server.ran(text))).toEqual(all.map(() => 1));
     expect(gate.solved).toHaveLength(proofs);
-    expect(node.paid).toHaveLength(payments);
+    expect(payer.paid).toHaveLength(payments);
     expect(gate.redeemed).toHaveLength(payments);
-    expect([...gate.offences, ...node.offences]).toEqual([]);
+    expect([...gate.offences, ...payer.offences]).toEqual([]);
   });
 
   it.for(["error", "result", "problem", "headers"] as const)("pays where refusals are told by %s", async (form) => {
@@ -68,22 +82,22 @@ describe.for(DIALECTS)("an agent on %s with a wallet", (dialect) => {
       for (const text of all) expect((await agent.call("count", { text })).isError).toBe(false);
     });
     expect(all.map((text) => server.ran(text))).toEqual(all.map(() => 1));
-    expect(node.paidSats).toBe(PRICE_SATS);
-    expect([...gate.offences, ...node.offences]).toEqual([]);
+    expect(payer.paidSats).toBe(PRICE_SATS);
+    expect([...gate.offences, ...payer.offences]).toEqual([]);
   });
 
   it("pays a gate that takes payments with the call only", async () => {
-    const gate = await gateWith({ sells: { node, priceSats: PRICE_SATS, calls: 10, isWithoutVerify: true } });
+    const gate = await gateWith({ sells: { book: payer.book, priceSats: PRICE_SATS, calls: 10, isWithoutVerify: true } });
     const all = texts(6);
     await withAgent(dialect, gate.url, { fetch: paying({ prefer: "l402" }) }, async (agent) => {
       for (const text of all) expect((await agent.call("count", { text })).isError).toBe(false);
     });
     expect(gate.redeemed).toEqual(["header"]);
-    expect([...gate.offences, ...node.offences]).toEqual([]);
+    expect([...gate.offences, ...payer.offences]).toEqual([]);
   });
 
   it("spends no more than its budget, and ends with a typed error when that is gone", async () => {
-    const gate = await gateWith({ sells: { node, priceSats: PRICE_SATS, calls: 1 } });
+    const gate = await gateWith({ sells: { book: payer.book, priceSats: PRICE_SATS, calls: 1 } });
     const fetch = paying({ prefer: "l402", solve: false, budgetSats: 70, maxWait: 1_000 });
     await withAgent(dialect, gate.url, { key: "tp_a", fetch }, async (agent) => {
       for (const text of texts(4)) await agent.call("count", { text });
@@ -93,7 +107,7 @@ describe.for(DIALECTS)("an agent on %s with a wallet", (dialect) => {
       expect((error as Error).message).toContain("its price of 30 sats is more than the 10 that are left of the budget of 70");
     });
     expect(server.ran("one too many")).toBe(0);
-    expect(node.paidSats).toBe(60);
-    expect([...gate.offences, ...node.offences]).toEqual([]);
+    expect(payer.paidSats).toBe(60);
+    expect([...gate.offences, ...payer.offences]).toEqual([]);
   });
 });

@@ -6,8 +6,7 @@
  */
 
 import { createHash, createHmac, randomBytes } from "node:crypto";
-import { L402Seller } from "./l402-seller.ts";
-import type { LightningNode } from "./lightning-node.ts";
+import { L402Seller, type Wares } from "./l402-seller.ts";
 import { type FetchServer, serveFetch } from "./serve-fetch.ts";
 
 export interface ChallengeGateOptions {
@@ -26,10 +25,7 @@ export interface ChallengeGateOptions {
   readonly verify?: string;
   readonly callsPerProof?: number;
   /** Sells calls as well. */
-  readonly sells?: {
-    readonly node: LightningNode;
-    readonly priceSats: number;
-    readonly calls: number;
+  readonly sells?: Wares & {
     /** It takes a payment with the call only, as other L402 servers do. */
     readonly isWithoutVerify?: boolean;
   };
@@ -78,7 +74,7 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
   const solved: { nonce: string; difficulty: number }[] = [];
   const redeemed: ("verify" | "header")[] = [];
   const offences: string[] = [];
-  const seller = options.sells && new L402Seller(options.sells.node, options.sells.priceSats, options.sells.calls);
+  const seller = options.sells && new L402Seller(options.sells);
   /** When a refused body may come again. */
   const toldTimes = new Map<string, number>();
 
@@ -124,24 +120,27 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
     return Response.json({ token, calls: count, expiresAt: new Date(Date.now() + CHALLENGE_LIFE_MS).toISOString() });
   };
 
-  const verifyPayment = (request: Request, { macaroon, preimage }: Record<string, string>): Response => {
+  const verifyPayment = async (request: Request, { macaroon, preimage }: Record<string, string>): Promise<Response> => {
     if (!seller || options.sells?.isWithoutVerify) return problem(404, "Not here.");
-    const wrong = seller.redeem(macaroon!, preimage!);
-    if (wrong !== null) {
-      offences.push(wrong);
-      return problem(400, wrong);
+    const sold = await seller.redeem(consumerOf(request), macaroon!, preimage!);
+    if (typeof sold === "string") {
+      offences.push(`a credential that is ${sold}`);
+      return problem(400, sold);
     }
     redeemed.push("verify");
-    return passFor(consumerOf(request), seller.calls);
+    return passFor(consumerOf(request), sold);
   };
 
   /** A credential that comes with the call. */
-  const redeemHeader = ({ headers }: Request, account: Account): void => {
+  const redeemHeader = async (request: Request, account: Account): Promise<void> => {
+    const { headers } = request;
     const credential = headers.get("authorization") ?? headers.get("turnpike-pass");
     const [, macaroon, preimage] = /^L402 ([^:]+):([0-9a-f]{64})$/.exec(credential ?? "") ?? [];
-    if (!seller || macaroon === undefined || seller.redeem(macaroon, preimage!) !== null) return;
+    if (!seller || macaroon === undefined) return;
+    const sold = await seller.redeem(consumerOf(request), macaroon, preimage!);
+    if (typeof sold === "string") return;
     redeemed.push("header");
-    account.credits += seller.calls;
+    account.credits += sold;
   };
 
   const verify = async (request: Request): Promise<Response> => {
@@ -164,9 +163,9 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
     return passFor(consumerOf(request), callsPerProof);
   };
 
-  const refuse = (request: Request, messages: readonly Message[], isBatch: boolean, retryAfterMs: number): Response => {
+  const refuse = async (request: Request, messages: readonly Message[], isBatch: boolean, retryAfterMs: number): Promise<Response> => {
     const challenge = difficulty === undefined || cause !== "rate" ? null : challengeFor(consumerOf(request), request.url, difficulty);
-    const offer = cause === "rate" ? seller?.offer() : undefined;
+    const offer = cause === "rate" ? await seller?.offer(consumerOf(request)) : undefined;
     const offers = [...(offer ? [offer] : []), ...(challenge ? [challenge] : [])];
     const status = offers.length > 0 ? 402 : 429;
     const message = `Rate limit reached on plan "test". Wait ${Math.ceil(retryAfterMs / 1_000)} seconds, then send the same call again.`;
@@ -223,7 +222,7 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
     const pass = headers.get("turnpike-pass");
     if (pass !== null && !tokens.has(pass) && !pass.startsWith("L402 ")) offences.push("a pass that was never issued");
     const account = accountOf(consumerOf(request));
-    redeemHeader(request, account);
+    await redeemHeader(request, account);
     const at = Date.now();
     const key = `${consumerOf(request)} ${headers.get("mcp-session-id")} ${body}`;
     let missingMs = take(account, messages.length, at);

@@ -1,58 +1,49 @@
-/** Sells calls for the stand-in of the gate: invoices of a Lightning node that does not exist, each with a macaroon, each redeemed once. */
+/** Sells calls for the stand-in of the gate, with the gate's own macaroons and the embedded node's invoices; each is redeemed once. */
 
-import { createHmac, randomBytes } from "node:crypto";
-import type { LightningNode } from "./lightning-node.ts";
+import { randomBytes } from "node:crypto";
+import { checkCredential, issueL402, L402_RANDOM_BYTES, type L402Challenge } from "../../src/challenges/l402.ts";
+import { openSecrets, type SigningKeys } from "../../src/challenges/secrets.ts";
+import type { InvoiceBook } from "../../src/cli/local/invoice-book.ts";
 
-const SECRET = randomBytes(32);
-const VERSION = Buffer.from([0, 0]);
-const IDENTIFIER_BYTES = 66;
-
-export interface Offer {
-  readonly type: "l402";
-  readonly macaroon: string;
-  readonly invoice: string;
+export interface Wares {
+  readonly book: InvoiceBook;
   readonly priceSats: number;
   readonly calls: number;
-  readonly expiresAt: string;
 }
+
+const SECRET = randomBytes(32).toString("hex");
+const EXPIRY_SECONDS = 600;
 
 export class L402Seller {
-  readonly #node: LightningNode;
-  readonly #priceSats: number;
-  readonly calls: number;
-  readonly #sold = new Set<string>();
+  readonly #wares: Wares;
+  readonly #redeemed = new Set<string>();
 
-  constructor(node: LightningNode, priceSats: number, calls: number) {
-    this.#node = node;
-    this.#priceSats = priceSats;
-    this.calls = calls;
+  constructor(wares: Wares) {
+    this.#wares = wares;
   }
 
-  offer(): Offer {
-    const { text, paymentHash } = this.#node.issue({ sats: this.#priceSats });
-    const identifier = Buffer.concat([VERSION, Buffer.from(paymentHash, "hex"), randomBytes(32)]);
-    return {
-      type: "l402",
-      macaroon: Buffer.concat([identifier, sign(identifier)]).toString("base64"),
-      invoice: text,
-      priceSats: this.#priceSats,
-      calls: this.calls,
-      expiresAt: new Date(Date.now() + 600_000).toISOString(),
-    };
+  async offer(consumer: string): Promise<L402Challenge> {
+    const { book, priceSats, calls } = this.#wares;
+    const now = Date.now();
+    const invoice = book.create({ sats: priceSats, description: `${calls} calls`, expirySeconds: EXPIRY_SECONDS }, now);
+    return issueL402({ consumer, calls, priceSats, invoice }, await signingKeys(), randomBytes(L402_RANDOM_BYTES), now);
   }
 
-  /** @returns what is wrong with it, or null when its calls are sold now */
-  redeem(macaroon: string, preimage: string): string | null {
-    const bytes = Buffer.from(macaroon, "base64");
-    const identifier = bytes.subarray(0, IDENTIFIER_BYTES);
-    if (!bytes.subarray(IDENTIFIER_BYTES).equals(sign(identifier))) return "a macaroon that was never issued";
-    if (!this.#node.isPaid(identifier.subarray(2, 34).toString("hex"), preimage)) return "a preimage of no invoice that was paid";
-    if (this.#sold.has(macaroon)) return "a payment that was redeemed before";
-    this.#sold.add(macaroon);
-    return null;
+  /** @returns how many calls are sold now, or what is wrong with the credential */
+  async redeem(consumer: string, macaroon: string, preimage: string): Promise<number | string> {
+    const now = Date.now();
+    const check = await checkCredential({ macaroons: [macaroon], preimage }, await signingKeys(), now);
+    if (!check.ok) return check.why;
+    if (!(await check.isFor(consumer, now))) return "foreign";
+    const { paymentHash, calls } = check.paid;
+    if (this.#redeemed.has(paymentHash)) return "redeemed before";
+    this.#redeemed.add(paymentHash);
+    return calls;
   }
 }
 
-function sign(identifier: Buffer): Buffer {
-  return createHmac("sha256", SECRET).update(identifier).digest();
+async function signingKeys(): Promise<SigningKeys> {
+  const opened = await openSecrets(SECRET, undefined);
+  if (!opened.ok) throw new Error(opened.why);
+  return opened.keys;
 }
