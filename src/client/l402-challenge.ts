@@ -23,6 +23,14 @@ export interface L402Challenge {
   readonly verify?: string;
 }
 
+/** What proves that an offer was paid for. */
+export interface L402Credential {
+  /** Base64. */
+  readonly macaroon: string;
+  /** 64 hexadecimal digits. */
+  readonly preimage: string;
+}
+
 /** The old name of the scheme, which some servers send first. */
 const SCHEME = /(?:^|,)\s*(?:L402|LSAT)\s+/i;
 /** It is put into a header. */
@@ -57,6 +65,11 @@ export function readL402Header(header: string): L402Challenge | null {
   if (parameters === null) return null;
   const { token, macaroon = token, invoice } = parameters;
   return readL402Challenge({ type: "l402", macaroon, invoice });
+}
+
+/** As it goes into a header. */
+export function l402Authorization({ macaroon, preimage }: L402Credential): string {
+  return `L402 ${macaroon}:${preimage}`;
 }
 
 function isWhole(value: unknown): value is number {

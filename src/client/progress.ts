@@ -1,5 +1,6 @@
 /** What is told while a call is on its way past the gate. */
 
+import type { L402Credential } from "./l402-challenge.ts";
 import type { SolveProgress } from "./solve/estimate.ts";
 
 export type Progress =
@@ -17,6 +18,8 @@ export type Progress =
       readonly elapsedMs: number;
       readonly budgetLeftSats: number;
     }
+  /** The call ends, and the gate has not taken what was paid. It is kept, and handed in anew with the next call. */
+  | { readonly kind: "untaken"; readonly credential: L402Credential }
   | { readonly kind: "resending"; readonly attempt: number };
 
 /** Which call it is about. */

@@ -117,6 +117,24 @@ describe("turnpike connect with a wallet", () => {
     }
   });
 
+  it("keeps what the gate has not taken, and tells the macaroon and the preimage, so that they can be used", async () => {
+    const sells = { book: payer.book, priceSats: 30, calls: 2, isBroken: true };
+    const broken = await startChallengeGate({ origin: server.url, burst: 1, perMinute: 1, sells });
+    const args = ["--network", "regtest", "--max-wait", "1"];
+    const host = await startHost("client-2-auto", broken.url, { args, env: { TURNPIKE_WALLET: wallet.address } });
+    try {
+      await host.call("count", { text: nextText() });
+      const credential = /Authorization: L402 [\w+/=-]+:[\da-f]{64}/;
+      for (let i = 0; i < 2; i++) await expect(host.call("count", { text: nextText() })).rejects.toThrow(credential);
+      const [said] = credential.exec(host.said()) ?? [];
+      expect(said?.split(":")[2]).toBe(payer.paid[0]!.preimage);
+    } finally {
+      await host.close();
+      await broken.stop();
+    }
+    expect(payer.paidSats).toBe(30);
+  });
+
   it("does not pay on another network than it was told", async () => {
     const host = await startHost("client-2-auto", gate.url, { args: ["--max-wait", "1"], env: { TURNPIKE_WALLET: wallet.address } });
     try {

@@ -49,6 +49,8 @@ async function toPayLater(): Promise<Response> {
 }
 
 const lost = (): Promise<Response> => Promise.reject(new TypeError("connection lost"));
+const busy = (): Response => new Response("not now", { status: 503 });
+
 const solving: SolvePow = ({ id, salt, signature }) =>
   Promise.resolve({ ok: true, solution: { id, salt, nonce: "n", signature }, tries: 1, elapsedMs: 1 });
 
@@ -382,6 +384,39 @@ describe("what is paid for is never paid for twice", () => {
     expect(payer.paid).toHaveLength(1);
   });
 
+  it("an invoice that was offered to several calls is paid once: the others are sent again to be offered another", async () => {
+    payer.payMs = 20;
+    const shared = offer({ calls: 1 });
+    let credits = 0;
+    const gate = scripted(
+      [
+        () => toPay({ payment: shared }),
+        () => toPay({ payment: shared }),
+        () => (credits-- > 0 ? answer() : toPay({ payment: offer({ calls: 1 }) })),
+      ],
+      () => {
+        credits = 1;
+        return Response.json({ token: "tpass_x", calls: 1 });
+      },
+    );
+    const paying = client(gate);
+    const responses = await Promise.all([1, 2].map((id) => paying(URL_OF_GATE, toolCall(id))));
+    expect(responses.map(({ status }) => status)).toEqual([200, 200]);
+    expect(payer.paid).toHaveLength(2);
+    expect(payer.offences).toEqual([]);
+  });
+
+  it("nor is one of which nobody knows whether it is paid", async () => {
+    const shared = offer();
+    const wallet = failing(new Error("reply timeout"));
+    const paying = client(scripted([() => toPay({ payment: shared })]), { wallet });
+    for (let id = 0; id < 2; id++) {
+      expect(codes(await rejection(paying(URL_OF_GATE, toolCall(id))))).toEqual(["wait-too-long", "payment-unknown"]);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect(wallet.asked).toBe(1);
+  });
+
   it("nothing is shared across keys, but the budget", async () => {
     const gate = scripted([(sent) => (sent.headers.has("turnpike-pass") ? answer() : toPay())]);
     const paying = client(gate, { budgetSats: 60 });
@@ -410,6 +445,76 @@ describe("what is paid for is never paid for twice", () => {
     const error = await rejection(client(gate)(URL_OF_GATE, toolCall()));
     expect(codes(error)).toEqual(["wait-too-long"]);
     expect(gate.sent).toHaveLength(2);
+  });
+});
+
+describe("what is paid is not lost", () => {
+  it("the preimage is posted again when it did not arrive, or the gate could not take it", async () => {
+    const answers = [lost, busy, () => Response.json({ token: "tpass_x", calls: 10 })];
+    const gate = scripted([(sent) => (sent.headers.has("turnpike-pass") ? answer() : toPay())], () => answers.shift()!());
+    expect((await client(gate)(URL_OF_GATE, toolCall())).status).toBe(200);
+    expect(gate.verified.map(({ body }) => body)).toEqual(Array.from({ length: 3 }, () => gate.verified[0]!.body));
+    expect(payer.paid).toHaveLength(1);
+  });
+
+  it("but not when the gate says that it does not take it", async () => {
+    const gate = scripted([() => toPay()], () => new Response("unknown key", { status: 400 }));
+    await rejection(client(gate)(URL_OF_GATE, toolCall()));
+    expect(gate.verified).toHaveLength(1);
+  });
+
+  it("a call that ends without it says so, with what a person needs to use it", async () => {
+    const gate = scripted([() => toPay()], busy);
+    const told: Progress[] = [];
+    const error = await rejection(client(gate, { onProgress: (progress) => told.push(progress) })(URL_OF_GATE, toolCall()));
+    const credential = { macaroon: MACAROON, preimage: payer.paid[0]!.preimage };
+    expect(codes(error)).toEqual(["payment-not-taken", "wait-too-long"]);
+    expect(error.untaken).toEqual(credential);
+    expect(error.message).toContain(`"Authorization: L402 ${credential.macaroon}:${credential.preimage}"`);
+    expect(told.at(-1)).toEqual({ kind: "untaken", credential });
+  });
+
+  it.each<[string, RefusalOptions, number]>([
+    ["another limit that refuses it", { cause: "concurrency" }, 0],
+    ["a loop", { cause: "repeat" }, 0],
+    ["the last of three refusals", {}, LONG_MS],
+  ])("also when it ends by %s", async (_, last, maxWait) => {
+    const gate = scripted([() => toPay(), () => refusal({ ...last, retryAfterMs: 20 }), () => refusal(last)], busy);
+    expect((await rejection(client(gate, { maxWait })(URL_OF_GATE, toolCall()))).untaken).not.toBeNull();
+  });
+
+  it("the next call hands it in, and nothing more is paid before the gate has taken it", async () => {
+    let isBusy = true;
+    const gate = scripted([(sent) => (sent.headers.has("turnpike-pass") ? answer() : toPay())], () =>
+      isBusy ? busy() : Response.json({ token: "tpass_x", calls: 1 }),
+    );
+    const paying = client(gate, { budgetSats: 60 });
+    for (let id = 0; id < 2; id++) expect((await rejection(paying(URL_OF_GATE, toolCall(id)))).untaken).not.toBeNull();
+    isBusy = false;
+    expect((await paying(URL_OF_GATE, toolCall(3))).status).toBe(200);
+    expect(payer.paid).toHaveLength(1);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect((await paying(URL_OF_GATE, toolCall(4))).status).toBe(200);
+    expect(payer.paid).toHaveLength(2);
+  });
+
+  it("a token of which the gate knows nothing is kept, however many others call through the same client", async () => {
+    const gate = scripted(
+      [({ headers }) => (headers.has("authorization") || headers.has("turnpike-pass") ? answer() : toPay())],
+      ({ headers }) =>
+        headers.get("x-api-key") === "first" ? new Response("not here", { status: 404 }) : Response.json({ token: "tpass_x", calls: 1 }),
+    );
+    const paying = client(gate, { budgetSats: 10_000 });
+    for (const key of ["first", ...Array.from({ length: 64 }, (_, i) => `other ${i}`), "first"])
+      expect((await paying(URL_OF_GATE, toolCall(1, { "X-API-Key": key }))).status).toBe(200);
+    expect(payer.paid).toHaveLength(65);
+  });
+
+  it("nothing is kept of what the gate has taken", async () => {
+    const gate = scripted([toPayLater]);
+    const error = await rejection(client(gate)(URL_OF_GATE, toolCall()));
+    expect(error.untaken).toBeNull();
+    expect(error.message).not.toContain("L402");
   });
 });
 

@@ -28,6 +28,8 @@ export interface ChallengeGateOptions {
   readonly sells?: Wares & {
     /** It takes a payment with the call only, as other L402 servers do. */
     readonly isWithoutVerify?: boolean;
+    /** It fails whenever it is shown a payment. */
+    readonly isBroken?: boolean;
   };
 }
 
@@ -122,6 +124,7 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
 
   const verifyPayment = async (request: Request, { macaroon, preimage }: Record<string, string>): Promise<Response> => {
     if (!seller || options.sells?.isWithoutVerify) return problem(404, "Not here.");
+    if (options.sells?.isBroken) return problem(500, "Broken.");
     const sold = await seller.redeem(consumerOf(request), macaroon!, preimage!);
     if (typeof sold === "string") {
       offences.push(`a credential that is ${sold}`);
@@ -136,7 +139,7 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
     const { headers } = request;
     const credential = headers.get("authorization") ?? headers.get("turnpike-pass");
     const [, macaroon, preimage] = /^L402 ([^:]+):([0-9a-f]{64})$/.exec(credential ?? "") ?? [];
-    if (!seller || macaroon === undefined) return;
+    if (!seller || macaroon === undefined || options.sells?.isBroken) return;
     const sold = await seller.redeem(consumerOf(request), macaroon, preimage!);
     if (typeof sold === "string") return;
     redeemed.push("header");

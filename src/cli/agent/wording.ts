@@ -1,6 +1,6 @@
 /** What is being done to get a call through, in words: for the person who reads stderr, and for the host's progress display. */
 
-import type { Progress } from "../../client/index.ts";
+import { l402Authorization, type Progress } from "../../client/index.ts";
 
 export function wordProgress(progress: Progress): string {
   switch (progress.kind) {
@@ -26,6 +26,8 @@ export function wordProgress(progress: Progress): string {
       const { priceSats, calls, elapsedMs } = progress;
       return `paid ${countOf(priceSats, "sat")} in ${seconds(elapsedMs)}${calls === null ? "" : `, good for ${countOf(calls, "call")}`}`;
     }
+    case "untaken":
+      return `the gate has not taken what was paid: it is kept, and tried again with the next call. It is good as Authorization: ${l402Authorization(progress.credential)}`;
     case "resending":
       return "sending the call again";
   }

@@ -3,18 +3,24 @@
  * than one call may cost. Decided before the wallet sees it.
  */
 
-import { type LightningNetwork, readBolt11 } from "./bolt11.ts";
 import type { L402Challenge } from "../l402-challenge.ts";
 import type { Obstacle, ObstacleCode } from "../ways/obstacle.ts";
+import { type LightningNetwork, readBolt11 } from "./bolt11.ts";
 
 export interface Terms {
   readonly maxPriceSats: number;
   readonly network: LightningNetwork;
 }
 
-export type Appraisal =
-  | { readonly ok: true; readonly challenge: L402Challenge; readonly priceSats: number; readonly paymentHash: string }
-  | { readonly ok: false; readonly obstacle: Obstacle };
+export interface PayableOffer {
+  readonly ok: true;
+  readonly challenge: L402Challenge;
+  readonly priceSats: number;
+  /** 64 hexadecimal digits. */
+  readonly paymentHash: string;
+}
+
+export type Appraisal = PayableOffer | { readonly ok: false; readonly obstacle: Obstacle };
 
 /** A payment takes its time to arrive: what expires sooner is not begun. */
 const MIN_LEFT_MS = 5_000;

@@ -1,4 +1,4 @@
-/** The wallet that a caller hands in, and what it may be asked to spend. */
+/** The wallet that a caller hands in. */
 
 /** Pays Lightning invoices: a node of one's own, Nostr Wallet Connect, WebLN in a browser. */
 export interface Wallet {
@@ -13,30 +13,4 @@ export interface Wallet {
 /** What a wallet rejects with when it knows that the invoice is not paid, and never will be. */
 export class PaymentFailedError extends Error {
   override readonly name: string = "PaymentFailedError";
-}
-
-/** What remains of a budget. Money is set aside before it is paid, so that payments at the same time cannot overspend it. */
-export class Purse {
-  #leftSats: number;
-
-  constructor(budgetSats: number) {
-    this.#leftSats = budgetSats;
-  }
-
-  get leftSats(): number {
-    return this.#leftSats;
-  }
-
-  /** A budget that is no number holds nothing. */
-  holds(sats: number): boolean {
-    return sats <= this.#leftSats;
-  }
-
-  setAside(sats: number): void {
-    this.#leftSats -= sats;
-  }
-
-  putBack(sats: number): void {
-    this.#leftSats += sats;
-  }
 }

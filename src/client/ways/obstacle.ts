@@ -28,7 +28,8 @@ export type ObstacleCode =
   | "invoice-expired"
   | "too-expensive"
   | "over-budget"
-  /** The payment: it failed and nothing is paid; nobody knows whether it is paid; it was made, and this call was refused still. */
+  /** The payment: it failed and nothing is paid; nobody knows whether it is paid; it was made, and the gate has not taken it; the gate has, and this call was refused still. */
   | "wallet-failed"
   | "payment-unknown"
+  | "payment-not-taken"
   | "paid-already";

@@ -1,12 +1,12 @@
 /** The way on by work: solves the challenge of a refusal and posts the solution to the gate, which puts calls on the caller's account. */
 
-import { type Earning, type Earnings, onAccount } from "./earnings.ts";
-import type { Obstacle } from "./obstacle.ts";
 import type { FetchLike } from "../outgoing.ts";
 import type { PowChallenge } from "../pow-challenge.ts";
 import type { SolvePow } from "../solve/solve-pow.ts";
 import { SolveSpeed } from "../solve/speed.ts";
 import { postVerify, VERIFY_MS, verifyUrl } from "../verify-endpoint.ts";
+import type { Earning, Earnings } from "./earnings.ts";
+import type { Obstacle } from "./obstacle.ts";
 import type { Refused, WayOn } from "./ways-on.ts";
 
 const UNSOLVED = {
@@ -35,7 +35,7 @@ export function createPowWay(fetch: FetchLike, solve: SolvePow, maxDifficulty: n
       return { ok: false, obstacle };
     }
     // The credit is on the account, whatever can be read of the answer.
-    const earned = onAccount(verified, Date.now());
+    const earned = earnings.putOnAccount(call, verified);
     tell({ kind: "solved", tries, elapsedMs, calls: earned.calls });
     return { ok: true, earned };
   };

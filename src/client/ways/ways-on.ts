@@ -3,18 +3,22 @@
  * first, and the next one when it fails.
  */
 
-import type { Obstacle } from "./obstacle.ts";
 import type { Outgoing } from "../outgoing.ts";
-import { inOrder, type OpenWay, type Valuation } from "./preference.ts";
 import type { Progress } from "../progress.ts";
 import type { Refusal } from "../refusal.ts";
+import type { Obstacle } from "./obstacle.ts";
+import { inOrder, type OpenWay, type Valuation } from "./preference.ts";
+
+/** A call that was sent, and what came back. */
+export interface Sent {
+  readonly response: Response;
+  readonly sentWith: Headers;
+}
 
 /** A call that was refused, and what there is to get it on. */
-export interface Refused {
+export interface Refused extends Sent {
   readonly call: Outgoing;
   readonly refusal: Refusal;
-  /** The headers that it was refused with. */
-  readonly sentWith: Headers;
   /** When the refusal was read, in epoch milliseconds. */
   readonly refusedAt: number;
   /** How long the call may still wait, in all. */
@@ -44,6 +48,8 @@ export type Taken =
       readonly waitedMs: number;
       /** To be sent with the call. */
       readonly headers: Readonly<Record<string, string>>;
+      /** To be told when the call has passed with them. */
+      readonly onPassed?: () => void;
     }
   | { readonly ok: false; readonly obstacle: Obstacle };
 
