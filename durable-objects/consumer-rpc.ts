@@ -36,13 +36,14 @@ export function decodeLimits(text: string): Limit[] {
 
 const MODES: readonly Mode[] = ["enforce", "observe"];
 const CAUSES: readonly Cause[] = ["rate", "quota", "repeat"];
-const QUESTION_FIELDS = 6;
+const QUESTION_FIELDS = 8;
 const CHARGE_FIELDS = 4;
 const WATCH_FIELDS = 5;
 
 export function encodeQuestion(question: Question): string {
-  const { payable, tag, isPrepaid } = question.payment;
-  const flat: (string | number)[] = [question.keyId, question.keyVersion, question.maxWaitMs, payable, tag, isPrepaid ? 1 : 0];
+  const { keyId, keyVersion, maxWaitMs, payment } = question;
+  const { payable, tag, isPrepaid, attempt, shown } = payment;
+  const flat: (string | number)[] = [keyId, shown, keyVersion, maxWaitMs, payable, tag, isPrepaid ? 1 : 0, attempt];
   for (const { limits, cost, countedBy, watches } of question.charges) {
     flat.push(limits, cost, countedBy, watches.length);
     for (const { kind, fingerprint, calls, windowMs, mode } of watches) {
@@ -53,7 +54,7 @@ export function encodeQuestion(question: Question): string {
 }
 
 export function decodeQuestion(text: string): Question {
-  const flat = JSON.parse(text) as [string, ...number[]];
+  const flat = JSON.parse(text) as [string, string, ...number[]];
   const numbers = flat as readonly unknown[] as readonly number[];
   const charges: Charge[] = [];
   let at = QUESTION_FIELDS;
@@ -72,8 +73,9 @@ export function decodeQuestion(text: string): Question {
     charges.push({ limits: numbers[at]!, cost: numbers[at + 1]!, countedBy: numbers[at + 2]!, watches });
     at = end;
   }
-  const payment: Payment = { payable: numbers[3]!, tag: numbers[4]!, isPrepaid: numbers[5] === 1 };
-  return { keyId: flat[0], keyVersion: numbers[1]!, maxWaitMs: numbers[2]!, charges, payment };
+  const [keyId, shown] = flat;
+  const payment: Payment = { payable: numbers[4]!, tag: numbers[5]!, isPrepaid: numbers[6] === 1, attempt: numbers[7]!, shown };
+  return { keyId, keyVersion: numbers[2]!, maxWaitMs: numbers[3]!, charges, payment };
 }
 
 const ADMIT = 0;
@@ -83,14 +85,15 @@ const STALE = 3;
 /** Flags of a refusal. */
 const PAYABLE = 1;
 const HAS_CREDIT = 2;
+const MAY_EARN = 4;
 
 export function encodeAnswer(answer: Answer): string {
   switch (answer.kind) {
     case "admit":
       return encodeMetered([ADMIT, answer.waitMs, answer.ticket, answer.observed, answer.paidUnits], answer.meters);
     case "refuse": {
-      const { cause, violated, retryAfterMs, passesAt, observed, solves, easeMs, meters } = answer;
-      const flags = (answer.isPayable ? PAYABLE : 0) | (answer.hasCredit ? HAS_CREDIT : 0);
+      const { cause, violated, retryAfterMs, passesAt, observed, isPayable, hasCredit, mayEarn, solves, easeMs, meters } = answer;
+      const flags = (isPayable ? PAYABLE : 0) | (hasCredit ? HAS_CREDIT : 0) | (mayEarn ? MAY_EARN : 0);
       const numbers = [REFUSE, CAUSES.indexOf(cause), violated, retryAfterMs, passesAt, observed, flags, solves, easeMs];
       return encodeMetered(numbers, meters);
     }
@@ -116,6 +119,7 @@ export function decodeAnswer(text: string): Answer {
       observed: numbers[5]!,
       isPayable: (numbers[6]! & PAYABLE) !== 0,
       hasCredit: (numbers[6]! & HAS_CREDIT) !== 0,
+      mayEarn: (numbers[6]! & MAY_EARN) !== 0,
       solves: numbers[7]!,
       easeMs: numbers[8]!,
       meters: decodeMeters(numbers, 9),

@@ -2,19 +2,21 @@
  * One consumer: its buckets, windows, loops and slots, and the newest record of its keys. A thin shell around
  * src/limits/account.ts and src/limits/slots.ts, kept in one row (kept-account.ts).
  *
- * Storage is three rows: "account" (src/limits/stored-account.ts), "keys" (pushed by the admin API) and "accepted" (the
- * origin takes this bearer's token). An alarm deletes them once they say nothing any more.
+ * Storage is a few rows: "account" (src/limits/stored-account.ts), "keys" (pushed by the admin API), "accepted" (the origin
+ * takes this bearer's token), and those of sales.ts. An alarm deletes them once they say nothing any more.
  */
 
 import { DurableObject } from "cloudflare:workers";
 import { keepUpWithClock, refund } from "../src/limits/account.ts";
 import { ask, readMeters } from "../src/limits/ask.ts";
-import { spendFor } from "../src/limits/bill.ts";
-import { creditLeft, redeem, type Redemption } from "../src/limits/credits.ts";
+import { type ForeignBill, spendFor } from "../src/limits/bill.ts";
+import { creditLeft, hasRoomToBuy, redeem, type Redeemed, type Redemption } from "../src/limits/credits.ts";
 import type { Limit, Meter } from "../src/limits/limit.ts";
+import { oweResend, ticketOf } from "../src/limits/paid-calls.ts";
 import { coversSlots, exactSlots, type LeaseTicket, NO_SLOTS, slotsAhead, slotsInUse, type StoredSlots } from "../src/limits/slots.ts";
 import { decodeLimits, decodeQuestion, encodeAnswer } from "./consumer-rpc.ts";
 import { KeptAccount } from "./kept-account.ts";
+import { type Order, type Sale, type SaleOffer, Sales } from "./sales.ts";
 import { SlotQueue } from "./slot-queue.ts";
 
 /** KV takes a minute or more to tell everywhere; for this long a pushed record outranks it. */
@@ -61,6 +63,7 @@ export class Consumer extends DurableObject {
   readonly #queues: Readonly<Record<SlotKind, SlotQueue>>;
   #keys: Record<string, PushedRecord>;
   readonly #limits = new Map<string, readonly Limit[]>();
+  readonly #sales: Sales;
 
   constructor(ctx: DurableObjectState, env: unknown) {
     super(ctx, env as Cloudflare.Env);
@@ -79,6 +82,7 @@ export class Consumer extends DurableObject {
       forgettableAt: (now) => Math.max(...SLOT_KINDS.map((kind) => exactSlots(this.#queues[kind].slots, now).until)),
     });
     this.#keys = this.#readKeys();
+    this.#sales = new Sales(ctx.storage);
   }
 
   /**
@@ -102,6 +106,24 @@ export class Consumer extends DurableObject {
     this.#kept.noteGivenBack(now);
   }
 
+  /**
+   * The same for what an attempt was paid with, when the answer that told its ticket was lost.
+   * @returns whether there was something: the attempt may yet come
+   */
+  undo(attempt: number): boolean {
+    const ticket = ticketOf(this.#kept.account.credits, attempt);
+    if (ticket !== null) this.refund(ticket);
+    return ticket !== null;
+  }
+
+  /** The answer to the paid call with this ticket was cut off: the same call may be sent again once for nothing. */
+  oweResend(ticket: number): void {
+    const now = Date.now();
+    keepUpWithClock(this.#kept.account, now);
+    oweResend(this.#kept.account.credits, ticket, now);
+    this.#kept.recordChange(now);
+  }
+
   /** Turns a solved challenge into prepaid calls, once. @returns a `Redeemed` as JSON */
   redeem(redemption: Redemption): string {
     const now = Date.now();
@@ -112,20 +134,81 @@ export class Consumer extends DurableObject {
   }
 
   /**
-   * Takes `units` of one credit for what this consumer was not asked about: see limits/bill.ts. With 0 units it only tells.
+   * The same for a payment, whose id is the payment hash. Redeeming it again changes nothing, and tells what is left of it: its
+   * payer may not have had the first answer.
+   * @param rememberUntil when the macaroon can be handed in no longer, as it was minted: later than `redeemableUntil` where its
+   * holder has made that sooner
+   */
+  redeemPayment(redemption: Redemption, rememberUntil: number): string {
+    const now = Date.now();
+    keepUpWithClock(this.#kept.account, now);
+    const { id } = redemption;
+    const before = this.#redeemedBefore(id, now);
+    if (before) return JSON.stringify(before);
+    const redeemed = redeem(this.#kept.account.credits, redemption, now);
+    if (redeemed.ok) {
+      try {
+        this.ctx.storage.transactionSync(() => {
+          this.#sales.noteRedeemed(id, rememberUntil);
+          this.#kept.recordChange(now);
+        });
+      } catch (error) {
+        this.#kept.load();
+        this.#sales.load();
+        throw error;
+      }
+    }
+    return JSON.stringify(redeemed);
+  }
+
+  /** Whether this payment has become a credit before. */
+  isRedeemed(paymentHash: string): boolean {
+    return this.#redeemedBefore(paymentHash, Date.now()) !== null;
+  }
+
+  #redeemedBefore(paymentHash: string, now: number): Redeemed | null {
+    const credit = this.#kept.account.credits.open.get(paymentHash);
+    // The credit outlives what is remembered of its payment.
+    if (credit && credit.expiresAt > now) return { ok: true, isFirst: false, calls: credit.left, expiresAt: credit.expiresAt };
+    return this.#sales.isRedeemed(paymentHash) ? { ok: false, why: "replayed" } : null;
+  }
+
+  /** An open invoice for what is to be bought, or leave to make one. @returns a `SaleOffer` as JSON */
+  async offerSale(order: Order): Promise<string> {
+    const hasRoom = hasRoomToBuy(this.#kept.account.credits, Date.now());
+    return JSON.stringify(hasRoom ? await this.#sales.offer(order) : ({ kind: "full" } satisfies SaleOffer));
+  }
+
+  /** Takes note of an invoice that a gate was to make; null when it could not. */
+  keepSale(sale: Sale | null): void {
+    if (!sale) {
+      this.#sales.endMaking();
+      return;
+    }
+    const now = Date.now();
+    this.#sales.keep(sale, now);
+    this.#kept.seeToAlarm(now);
+  }
+
+  /**
+   * Takes units of one credit for what this consumer was not asked about: see limits/bill.ts. With 0 units it only tells.
    * @returns a `CreditAnswer` as JSON
    */
-  spend(creditId: string, units: number, tag: number | null): string {
+  spend(bill: ForeignBill): string {
     const now = Date.now();
-    const ticket = units === 0 ? null : spendFor(this.#kept.account, creditId, units, tag, now);
+    const ticket = bill.units === 0 ? null : spendFor(this.#kept.account, bill, now);
     this.#kept.recordChange(now);
-    const credit = this.#kept.account.credits.open.get(creditId);
+    const credit = this.#kept.account.credits.open.get(bill.creditId);
     const left = credit && credit.expiresAt > now ? credit.left : 0;
     return JSON.stringify({ ticket, left, expiresAt: credit?.expiresAt ?? 0 } satisfies CreditAnswer);
   }
 
-  /** What this consumer has of each limit, and of prepaid calls. @returns a `ConsumerStatus` as JSON */
-  status(limitsText: string): string {
+  /**
+   * What this consumer has of each limit, and of prepaid calls.
+   * @param shown the credit whose proof was shown; empty for none
+   * @returns a `ConsumerStatus` as JSON
+   */
+  status(limitsText: string, shown: string): string {
     const now = Date.now();
     const { account } = this.#kept;
     keepUpWithClock(account, now);
@@ -134,7 +217,7 @@ export class Consumer extends DurableObject {
     const [calls, streams] = SLOT_KINDS.map((kind) => slotsInUse(this.#queues[kind].slots, now));
     return JSON.stringify({
       meters: readMeters(account, limits, (1 << limits.length) - 1, now),
-      credits: creditLeft(account.credits, now),
+      credits: creditLeft(account.credits, shown, now),
       solves: solves.count,
       easeMs: Math.max(0, Math.ceil(solves.easedAt - now)),
       slots: { calls: calls!, streams: streams! },
@@ -207,8 +290,10 @@ export class Consumer extends DurableObject {
   override async alarm(): Promise<void> {
     const keysUntil = Object.values(this.#keys).map((key) => key.pushedAt + PUSHED_RECORD_KEPT_MS);
     const acceptedUntil = (this.#acceptedAt() ?? -Infinity) + ACCEPTED_KEPT_MS;
-    await this.#kept.clean(Date.now(), Math.max(0, acceptedUntil, ...keysUntil));
+    const now = Date.now();
+    await this.#kept.clean(now, Math.max(this.#sales.clean(now), acceptedUntil, ...keysUntil));
     this.#keys = this.#readKeys();
+    this.#sales.load();
   }
 
   #saveSlots(now: number, isExact: boolean): StoredQueues | undefined {

@@ -94,6 +94,11 @@ export class KeptAccount<T> {
     this.#flushWhenQuiet();
   }
 
+  /** Something was stored beside the row: the alarm that will delete it must be set. */
+  seeToAlarm(now: number): void {
+    if (this.#alarmAt === 0) this.write(now);
+  }
+
   /** Something was given back: what is stored says too much, which the next quiet time sets right. A credit is stored at once. */
   noteGivenBack(now: number): void {
     this.recordChange(now);

@@ -32,6 +32,11 @@ export class BoundedCache<V> {
     this.#add(key, { value, until });
   }
 
+  delete(key: string): void {
+    this.#young.delete(key);
+    this.#old.delete(key);
+  }
+
   get size(): number {
     return this.#young.size + this.#old.size;
   }

@@ -7,6 +7,7 @@ import { byName } from "./limits/by-name.ts";
 import { namedEntries } from "./limits/named.ts";
 import { planSchema } from "./limits/plan.ts";
 import { MAX_TRAIL } from "./limits/trail.ts";
+import type { Lightning } from "./selling/lightning-policy.ts";
 import { originQuotaSchema } from "./origin/quota-policy.ts";
 
 const path = v.pipe(v.string(), v.regex(/^\/[\w./-]*[\w-]$/, 'must be a path like "/mcp"'));
@@ -82,6 +83,7 @@ const policySchema = v.strictObject({
     }),
   ),
   originQuota: v.optional(originQuotaSchema),
+  lightning: v.optional(v.custom(isLightning, 'must be made by lightning({ … }), which is imported from "mcp-turnpike/lightning"')),
   ownTools: v.optional(
     v.strictObject({
       prefix: v.pipe(v.string(), v.regex(/^[\w.-]{1,40}$/, 'must be 1 to 40 letters, digits, dots or dashes, such as "turnpike_"')),
@@ -101,7 +103,7 @@ export function findProblems(policy: Policy): string[] {
   const checked = v.safeParse(policySchema, policy);
   const problems = (checked.issues ?? []).map((issue) => `${v.getDotPath(issue) ?? "policy"}: ${messageOf(issue)}`);
   // The schema knows shapes. Names that must be those of plans are looked at here, wherever the shape lets them be found.
-  const { plans, identity } = asRecord(policy);
+  const { plans, identity, lightning } = asRecord(policy);
   if (typeof plans !== "object" || plans === null) return problems;
   const known = (plan: unknown, where: string): void => {
     if (typeof plan !== "string" || Object.hasOwn(plans, plan)) return;
@@ -113,7 +115,12 @@ export function findProblems(policy: Policy): string[] {
   for (const [i, range] of asList(shared)) known(asRecord(range)["plan"], `identity.addresses.shared.${i}.plan`);
   for (const [i, issuer] of asList(jwt)) known(asRecord(issuer)["plan"], `identity.jwt.${i}.plan`);
   known(asRecord(bearer)["plan"], "identity.bearer.plan");
+  if (isLightning(lightning)) problems.push(...lightning.findProblems());
   return problems;
+}
+
+function isLightning(value: unknown): value is Lightning {
+  return typeof asRecord(value)["openShop"] === "function";
 }
 
 function asRecord(value: unknown): Readonly<Record<string, unknown>> {

@@ -3,6 +3,7 @@
  * checks are in check-policy.ts, the defaults in resolve-policy.ts.
  */
 
+import type { Lightning } from "./selling/lightning-policy.ts";
 import type { NamedByKind } from "./limits/named.ts";
 import type { Plan } from "./limits/plan.ts";
 import type { OriginQuotaPolicy } from "./origin/quota-policy.ts";
@@ -77,6 +78,8 @@ export interface Policy<PlanName extends string = string> extends NamedByKind {
   readonly originQuota?: OriginQuotaPolicy;
   /** Puts the gate's tools (`challenge`, `verify`, `status`) at the end of the origin's own tool list, under this prefix. */
   readonly ownTools?: { readonly prefix: string };
+  /** The node that makes the invoices of `offers.l402`: `lightning({ kind, url })` of "mcp-turnpike/lightning". */
+  readonly lightning?: Lightning;
   /** Handshake requests a minute, and at once. Default 60 for a key, 300 for an address. */
   readonly handshake?: { readonly key?: number; readonly address?: number };
   /** When the consumer's object cannot be asked: pass at a tenth of the plan's rate, or answer 503. */

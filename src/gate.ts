@@ -8,6 +8,7 @@ import { TermsBook } from "./consumers/terms-book.ts";
 import { Tokens } from "./consumers/tokens.ts";
 import type { Policy } from "./define-policy.ts";
 import { Holds } from "./passage/hold.ts";
+import type { Shop } from "./passage/shop.ts";
 import type { Bucket } from "./limits/bucket.ts";
 import { createRefusalMemo, type RefusalMemo } from "./limits/refusal-memo.ts";
 import type { LogLine } from "./refusals/log.ts";
@@ -27,6 +28,8 @@ export interface GateEnv {
   /** Signs challenges and passes; the one before it is still accepted while it is being replaced. */
   readonly CHALLENGE_SECRET?: string;
   readonly CHALLENGE_SECRET_PREVIOUS?: string;
+  /** The credential of the policy's Lightning node: enough to make invoices and to look them up. */
+  readonly LIGHTNING_SECRET?: string;
   /** Signs the consumer headers. */
   readonly ORIGIN_SIGNING_SECRET?: string;
 }
@@ -41,6 +44,8 @@ export interface Gate {
   readonly memo: RefusalMemo;
   readonly origin: OriginKnowledge;
   readonly holds: Holds;
+  /** What is for sale, and what was paid; null where the policy names no Lightning node. */
+  readonly shop: Shop | null;
   /** Names of the gate's own tools that the origin was seen to use itself. */
   readonly takenNames: Set<string>;
   /** Bounds that hold in this isolate only: for traffic that no object is asked about, and while none can be asked. */
@@ -63,8 +68,9 @@ export function openGate(policy: Policy): Gate {
     acceptances: new Acceptances(),
     terms: new TermsBook(resolved, log),
     memo: createRefusalMemo(),
-    origin: new OriginKnowledge(resolved.originQuota),
+    origin: new OriginKnowledge(resolved.originQuota, resolved.lightning !== null),
     holds: new Holds(),
+    shop: (resolved.lightning?.openShop() as Shop | undefined) ?? null,
     takenNames: new Set(),
     localBuckets: new BoundedCache(MAX_LOCAL_BUCKETS),
     log,

@@ -18,12 +18,12 @@ import { siteNames } from "./origin/site-names.ts";
 import { hearAnswer, takeOfOrigin } from "./passage/origin-limits.ts";
 import { offersFor } from "./passage/offer.ts";
 import type { Passage } from "./passage/passage.ts";
+import { NO_PAYMENT } from "./passage/shop.ts";
 import { refusalAnswer } from "./refusals/answer.ts";
 import { badMessageAnswer, goneAnswer, originUnreachableAnswer } from "./refusals/gate-errors.ts";
 import { refusalLine } from "./refusals/log.ts";
 import { rateLimitFields } from "./refusals/ratelimit-fields.ts";
-import { giveBack, learnOfBearer } from "./passage/settle.ts";
-import { giveSlotsBack, keepWhileStreaming } from "./passage/slots.ts";
+import { giveBack, giveUp, learnOfBearer, settleAtEnd } from "./passage/settle.ts";
 
 /** @param read the body, when it has already been read to find out that this is MCP */
 export async function passMcp(request: Request, url: URL, env: GateEnv, ctx: ExecutionContext, gate: Gate, read?: Body): Promise<Response> {
@@ -36,7 +36,11 @@ export async function passMcp(request: Request, url: URL, env: GateEnv, ctx: Exe
   if (!post.ok) return badMessageAnswer(post.bad, accept);
 
   const requestId = crypto.randomUUID();
-  const passage: Passage = { request, url, env, ctx, gate, requestId, ...post.envelope, accept, body: post.body };
+  const { messages, isBatch } = post.envelope;
+  const shown = gate.shop ? await gate.shop.look(request, messages, gate, env) : NO_PAYMENT;
+  if (shown.kind === "pending") return shown.answer({ messages, isBatch, accept });
+  const payment = shown.kind === "paid" ? shown.paid : null;
+  const passage: Passage = { request, url, env, ctx, gate, requestId, messages, isBatch, payment, accept, body: post.body };
   const own = answerOwnTool(passage);
   if (own) return own;
   const asked = await askForCaller(passage, identified.caller, Date.now());
@@ -56,8 +60,7 @@ function turnBack(passage: Passage, decision: Exclude<Decision, Pass>): Response
 /** The refusal, said so that it helps, with a way on where there is one, and logged. */
 async function say(passage: Passage, refused: Refused): Promise<Response> {
   const { caller, terms, isRemembered, payable } = refused;
-  const challenges = payable ? await offersFor(passage, caller, terms, payable) : [];
-  const refusal = challenges.length > 0 ? { ...refused.refusal, challenges } : refused.refusal;
+  const refusal = payable ? { ...refused.refusal, ...(await offersFor(passage, refused)) } : refused.refusal;
   passage.gate.log(refusalLine(refusal, caller.id, describePassage(passage), isRemembered));
   return refusalAnswer(refusal, passage, terms.refuse === "result", Date.now());
 }
@@ -78,11 +81,11 @@ async function hold(passage: Passage, pass: Pass): Promise<Response | null> {
 
 /** On to the origin, and its answer back as it streams. What the origin did not get is given back. */
 async function forward(passage: Passage, pass: Pass): Promise<Response> {
-  const { request, url, env, ctx, gate, requestId } = passage;
+  const { request, url, env, gate, requestId } = passage;
   const { method, signal } = request;
   const address = originAddress(gate.policy.origin, url, gate.policy.mcpPaths[0]!);
   const told = await consumerHeaders(pass, requestId, env.ORIGIN_SIGNING_SECRET, { method, path: address.path }, Date.now());
-  const headers = forwardedHeaders(request.headers, pass.caller.consumedHeader, told);
+  const headers = forwardedHeaders(request.headers, pass.caller.consumedHeader, gate.shop !== null, told);
   // What is no POST has not been read, and is the origin's to make sense of.
   const body = passage.body ?? request.body;
   let response: Response;
@@ -90,7 +93,7 @@ async function forward(passage: Passage, pass: Pass): Promise<Response> {
     response = await sendToOrigin(gate.policy.origin, address.url, { method, headers, body, signal }, env);
   } catch (error) {
     if (signal.aborted) {
-      giveSlotsBack(passage, pass.slots);
+      giveUp(passage, pass);
       return goneAnswer(passage);
     }
     giveBack(passage, pass);
@@ -103,7 +106,7 @@ async function forward(passage: Passage, pass: Pass): Promise<Response> {
   learnOfBearer(passage, pass, response.status, Date.now());
   const answer = withLimits(await listOwnTools(passage, heard), pass);
   if (answer.status >= 400) nameGateInChallenge(answer.headers, passage);
-  return keepWhileStreaming(answer, pass.slots, ctx, signal);
+  return settleAtEnd(passage, pass, answer);
 }
 
 /** Where a client that must sign in is told to look is said by the gate's name, the one that the client has. */

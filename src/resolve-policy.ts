@@ -3,6 +3,7 @@
 import { findProblems } from "./check-policy.ts";
 import { type AddressRange, parseRange } from "./consumers/addresses.ts";
 import { DEFAULT_ADDRESS_PLAN, type JwtIssuer, type LoopPolicy, type Policy, PolicyError, type RepeatPolicy } from "./define-policy.ts";
+import type { Lightning } from "./selling/lightning-policy.ts";
 import type { Plan } from "./limits/plan.ts";
 import type { NamedByKind } from "./limits/named.ts";
 import { resolveTerms, type Terms } from "./limits/terms.ts";
@@ -31,6 +32,8 @@ export interface ResolvedPolicy {
   /** What is said of single tools, prompts and resources for every plan. */
   readonly named: NamedByKind;
   readonly originQuota: OriginQuota;
+  /** Null where nothing is sold. */
+  readonly lightning: Lightning | null;
   /** Null where the gate's tools stay at their own endpoint. */
   readonly ownTools: { readonly prefix: string } | null;
   readonly handshakePerMinute: { readonly key: number; readonly address: number };
@@ -71,6 +74,7 @@ export function resolvePolicy(policy: Policy): ResolvedPolicy {
     ),
     named: { tools: policy.tools, prompts: policy.prompts, resources: policy.resources },
     originQuota: resolveOriginQuota(policy.originQuota),
+    lightning: policy.lightning ?? null,
     ownTools: policy.ownTools ?? null,
     handshakePerMinute: {
       key: policy.handshake?.key ?? DEFAULT_HANDSHAKE_KEY,

@@ -9,12 +9,11 @@
 
 import type { Invoice } from "../lightning/node.ts";
 import { decodeBase64, encodeBase64 } from "./base64.ts";
-import { hexOf, readCaveats, SERVICE, writeCaveats } from "./caveats.ts";
-import { consumerTag } from "./consumer-tag.ts";
+import { hexOf, readCaveats, type ReadTerms, SERVICE, writeCaveats } from "./caveats.ts";
 import { isSignedWith, type Macaroon, MAX_MACAROON_BYTES, mintMacaroon, parseMacaroon } from "./macaroon.ts";
 import { findKey, type SigningKey, type SigningKeys } from "./secrets.ts";
 
-/** Whoever pays in the last moment has a day to come back with the proof. */
+/** Whoever pays in the last moment has a day to come back with the proof: for so long it must be remembered what was handed in. */
 export const MACAROON_OUTLIVES_INVOICE_MS = 86_400_000;
 const VERSION = 0;
 const HASH_AT = 2;
@@ -25,7 +24,7 @@ const PREIMAGE_BYTES = 32;
 /** What a macaroon needs of randomness: the rest of its token id, 224 bits. */
 export const L402_RANDOM_BYTES = IDENTIFIER_BYTES - TOKEN_ID_AT - KEY_ID_BYTES;
 /** One is the rule. L402 allows several for one payment, and each costs its signatures. */
-export const MAX_MACAROONS = 4;
+export const MAX_MACAROONS = 2;
 
 /** Hexadecimal, as all payers send it; base64, as the first text of the protocol had it. */
 const PREIMAGE_HEX = /^[\da-f]{64}$/i;
@@ -41,15 +40,23 @@ export interface L402Challenge {
   readonly calls: number;
   /** Until when the invoice can be paid: ISO 8601, a whole second. */
   readonly expiresAt: string;
+  /** The URL that takes macaroon and preimage, for whoever cannot show them with a call. */
+  readonly verify: string;
 }
 
 export interface L402Order {
-  /** The consumer id of the account that the credit will be on. */
-  readonly consumer: string;
+  /** The object of the account that the credit will be on: 64 hexadecimal digits. */
+  readonly account: string;
+  /** Whether only whoever shows the macaroon may spend it. */
+  readonly isForHolder: boolean;
+  /** The plan that it is sold on. */
+  readonly plan: string;
+  /** As BOLT11 abbreviates it. */
+  readonly network: string;
   readonly calls: number;
-  /** What the invoice is over. */
-  readonly priceSats: number;
-  readonly invoice: Invoice;
+  /** How long the credit will last. */
+  readonly lifeMs: number;
+  readonly invoice: Pick<Invoice, "paymentHash" | "expiresAt">;
 }
 
 /** What comes back. Texts as they were sent: nothing has been looked at. */
@@ -59,14 +66,12 @@ export interface L402Credential {
   readonly preimage: string;
 }
 
-export interface Paid {
+/** What a good credential says: the terms are those of caveats.ts. */
+export interface Paid extends ReadTerms {
   /** What the credit is counted under, once in the world: 64 hexadecimal digits. */
   readonly paymentHash: string;
   /** Which macaroon it was, for logs and for a list of revoked ones: 64 hexadecimal digits. */
   readonly tokenId: string;
-  readonly calls: number;
-  /** Until when it can be handed in, epoch milliseconds. */
-  readonly expiresAt: number;
 }
 
 export type CredentialFault =
@@ -81,33 +86,27 @@ export type CredentialFault =
   | "wrong-preimage";
 
 export type CredentialCheck =
-  | { readonly ok: true; readonly paid: Paid; readonly isFor: (consumer: string, now: number) => Promise<boolean> }
+  | { readonly ok: true; readonly paid: Paid }
   /** Not the form of such a text at all. */
   | { readonly ok: false; readonly why: "malformed"; readonly part: "macaroon" | "preimage" }
   | { readonly ok: false; readonly why: CredentialFault };
 
 /**
- * A fresh macaroon for an invoice.
+ * A fresh macaroon for an invoice, in base64.
  * @param random `L402_RANDOM_BYTES` random bytes, used for nothing else
- * @param now epoch milliseconds
  */
-export async function issueL402(order: L402Order, { current }: SigningKeys, random: Uint8Array, now: number): Promise<L402Challenge> {
+export async function mintL402(order: L402Order, { current }: SigningKeys, random: Uint8Array): Promise<string> {
   if (random.length !== L402_RANDOM_BYTES) throw new RangeError(`needs ${L402_RANDOM_BYTES} random bytes`);
-  const { consumer, calls, priceSats, invoice } = order;
+  const { invoice, lifeMs, ...terms } = order;
   const identifier = new Uint8Array(IDENTIFIER_BYTES);
   const view = new DataView(identifier.buffer);
   view.setUint16(0, VERSION);
   identifier.set(bytesOfHex(invoice.paymentHash), HASH_AT);
   view.setUint32(TOKEN_ID_AT, current.id);
   identifier.set(random, TOKEN_ID_AT + KEY_ID_BYTES);
-  const caveats = writeCaveats({
-    consumerTag: await consumerTag(consumer, current, now),
-    expiresAt: invoice.expiresAt + MACAROON_OUTLIVES_INVOICE_MS,
-    calls,
-  });
-  const bytes = await mintMacaroon({ location: SERVICE, identifier, caveats }, await rootKey(identifier, current));
-  const expiresAt = new Date(Math.floor(invoice.expiresAt / 1_000) * 1_000).toISOString().replace(".000Z", "Z");
-  return { type: "l402", macaroon: encodeBase64(bytes), invoice: invoice.invoice, priceSats, calls, expiresAt };
+  const redeemBy = invoice.expiresAt + MACAROON_OUTLIVES_INVOICE_MS;
+  const caveats = writeCaveats({ ...terms, redeemBy, validUntil: redeemBy + lifeMs });
+  return encodeBase64(await mintMacaroon({ location: SERVICE, identifier, caveats }, await rootKey(identifier, current)));
 }
 
 /**
@@ -137,20 +136,12 @@ async function checkMacaroon(text: string, paymentHash: string, keys: SigningKey
   if (!key) return { ok: false, why: "unknown-key" };
   if (!(await isSignedWith(macaroon, await rootKey(identifier, key)))) return { ok: false, why: "altered" };
 
-  const terms = readCaveats(caveats);
-  if (!terms.ok) return { ok: false, why: "restricted" };
-  const { consumerTags, calls, expiresAt } = terms;
-  if (expiresAt <= now) return { ok: false, why: "expired" };
+  const read = readCaveats(caveats);
+  if (!read.ok) return { ok: false, why: "restricted" };
+  if (read.terms.validUntil <= now) return { ok: false, why: "expired" };
   // The hash is told to everybody who gets the invoice: comparing it in constant time would hide nothing.
   if (hexOf(identifier.subarray(HASH_AT, TOKEN_ID_AT)) !== paymentHash) return { ok: false, why: "wrong-preimage" };
-  return {
-    ok: true,
-    paid: { paymentHash, tokenId: hexOf(identifier.subarray(TOKEN_ID_AT)), calls, expiresAt },
-    async isFor(consumer, at) {
-      const tag = hexOf(await consumerTag(consumer, key, at));
-      return consumerTags.every((bound) => bound === tag);
-    },
-  };
+  return { ok: true, paid: { paymentHash, tokenId: hexOf(identifier.subarray(TOKEN_ID_AT)), ...read.terms } };
 }
 
 function readMacaroon(text: string): Macaroon | null {

@@ -17,7 +17,7 @@
  * faster a macaroon in workerd, and 3 KB in every deployment: a macaroon is made once an invoice, so the bytes count more.
  */
 
-/** Four caveats of ours and the identifier are some 230; the rest is for what holders add. As base64 it fits any header. */
+/** Eight caveats of ours and the identifier are some 400; the rest is for what holders add. As base64 it fits any header. */
 export const MAX_MACAROON_BYTES = 4_096;
 /** Each costs an HMAC to check. */
 const MAX_CAVEATS = 32;

@@ -1,36 +1,31 @@
 /**
  * Where a caller may show an L402 credential, and its spellings: `L402 <macaroon>:<preimage>` in `Authorization`, as every payer
- * of L402 does, or in `Turnpike-Pass` where that is taken by what the origin asks for; and `{macaroon, preimage}` as a body of
- * `verify`. The scheme is read in any case, and by its former name LSAT. Several macaroons stand before the colon
+ * of L402 does, or in `Turnpike-Pass` or `_meta` where that is taken by what the origin asks for; and `{macaroon, preimage}` as a body
+ * of `verify`. The scheme is read in any case, and by its former name LSAT. Several macaroons stand before the colon
  * with commas between them. What is read here is not checked: l402.ts says what it is worth.
  */
 
 import * as v from "valibot";
+import type { Message } from "../mcp/message.ts";
 import { type L402Credential, MAX_MACAROONS } from "./l402.ts";
+import { L402_SCHEME } from "./l402-scheme.ts";
+import { PASS_HEADER, passInMeta } from "./presented-pass.ts";
 
-const PASS_HEADER = "turnpike-pass";
-const SCHEME = /^\s*(?:L402|LSAT)(?:\s+|$)/i;
-/** Base64 of four macaroons of 4,096 bytes, and a preimage. Headers of that length reach no Worker. */
-const MAX_LENGTH = 24_576;
+/** Base64 of two macaroons of 4,096 bytes, and a preimage. */
+const MAX_LENGTH = 12_288;
 
 /** The first that is there, good or not; null when there is none. */
-export function presentedL402(headers: Headers): L402Credential | null {
-  for (const name of [PASS_HEADER, "authorization"]) {
-    const value = headers.get(name);
-    const credential = value === null ? null : readL402(value);
+export function presentedL402(headers: Headers, messages: readonly Message[]): L402Credential | null {
+  for (const text of [headers.get(PASS_HEADER), headers.get("authorization"), passInMeta(messages)]) {
+    const credential = text === null ? null : readL402(text);
     if (credential) return credential;
   }
   return null;
 }
 
-/** Whether a value of `Authorization` is meant as L402, good or not: it is then the gate's, and nobody else's to see. */
-export function looksLikeL402(authorization: string): boolean {
-  return SCHEME.test(authorization);
-}
-
 /** A credential in one text, also that of a pass in `_meta`; null when it is of another scheme. */
 export function readL402(text: string): L402Credential | null {
-  const scheme = SCHEME.exec(text)?.[0];
+  const scheme = L402_SCHEME.exec(text)?.[0];
   if (scheme === undefined) return null;
   const value = text.length > MAX_LENGTH ? "" : text.slice(scheme.length).trim();
   const colon = value.lastIndexOf(":");

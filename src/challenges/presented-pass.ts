@@ -3,7 +3,7 @@
 import { isRecord, type Message } from "../mcp/message.ts";
 import { looksLikePass } from "./pass.ts";
 
-const PASS_HEADER = "turnpike-pass";
+export const PASS_HEADER = "turnpike-pass";
 const PASS_META = "turnpike/pass";
 const BEARER = /^Bearer +(\S+) *$/i;
 
@@ -16,6 +16,11 @@ export function presentedPass(headers: Headers, messages: readonly Message[]): s
     const bearer = passInBearer(authorization);
     if (bearer !== null) return bearer;
   }
+  return passInMeta(messages);
+}
+
+/** What stands under `turnpike/pass` in the `_meta` of the first message that has it; null where none has. */
+export function passInMeta(messages: readonly Message[]): string | null {
   for (const message of messages) {
     if (message.kind === "response") continue;
     const meta = message.params["_meta"];

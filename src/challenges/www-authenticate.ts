@@ -3,6 +3,7 @@
  * bag of parameters: `token`, `invoice` and `macaroon` are L402's, and no other challenge may use these names.
  */
 
+import type { Challenge } from "./challenge.ts";
 import type { L402Challenge } from "./l402.ts";
 import type { PowChallenge } from "./proof-of-work.ts";
 
@@ -21,7 +22,7 @@ export function l402ChallengeValue({ macaroon, invoice }: L402Challenge): string
 }
 
 /** The values for all challenges of an answer. Payers of L402 look at the beginning of the first only. */
-export function challengeValues(challenges: readonly (PowChallenge | L402Challenge)[]): string[] {
+export function challengeValues(challenges: readonly Challenge[]): string[] {
   const l402 = challenges.filter((challenge) => challenge.type === "l402");
   const pow = challenges.filter((challenge) => challenge.type === "pow");
   return [...l402.map(l402ChallengeValue), ...pow.map(powChallengeValue)];

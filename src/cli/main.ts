@@ -12,10 +12,10 @@ import { proxyCommand } from "./proxy.ts";
 import { solveCommand } from "./solve.ts";
 import { startCommand } from "./start.ts";
 import { statusCommand } from "./status.ts";
+import { DEFAULT_STATE } from "./welcome.ts";
 
 const DEFAULT_PORT = 8787;
 const DEFAULT_PROXY_PORT = 8788;
-const DEFAULT_STATE = ".turnpike";
 
 const program = new Command("turnpike")
   .description("The gate in front of an MCP server: plans, limits and refusals that agents can act on; and the agent's way through it.")
@@ -30,6 +30,7 @@ program
   .option("--port <n>", "the port to listen on at 127.0.0.1; 0 for any that is free", portNumber, DEFAULT_PORT)
   .option("--state <dir>", "where keys, counts and secrets are kept", DEFAULT_STATE)
   .option("--policy <file>", "the policy file (default: the four plans of the README)")
+  .option("--own-node", "sell by the policy's Lightning node; LIGHTNING_SECRET is its credential (default: an embedded one, play money)")
   .option("--json", "print one line of JSON when ready, and nothing else on stdout")
   .action(startCommand);
 

@@ -5,8 +5,8 @@ import type { Policy } from "../define-policy.ts";
 import { addressPlanOf } from "../resolve-policy.ts";
 import { adminPlace, type KeyPlace } from "./key-places.ts";
 import { bundleEmbeddedOrigin, bundleGate, loadPolicy, policyPath, stopBundler } from "./local/bundle.ts";
-import type { EmbeddedNode } from "./local/embedded-node.ts";
 import { checkOriginAnswers, checkPortIsFree, EMBEDDED_BINDING, runGate } from "./local/run-gate.ts";
+import type { LightningPolicy } from "../selling/lightning-policy.ts";
 import { LocalState, type Secrets } from "./local/state.ts";
 import { CliError } from "./package.ts";
 import { welcome } from "./welcome.ts";
@@ -16,6 +16,7 @@ export interface StartOptions {
   readonly port: number;
   readonly state: string;
   readonly policy?: string;
+  readonly ownNode?: boolean;
   readonly json?: boolean;
 }
 
@@ -32,34 +33,53 @@ export async function startCommand(options: StartOptions): Promise<void> {
   if (options.port !== 0) await checkPortIsFree(options.port);
 
   const origin = options.origin?.href ?? { service: EMBEDDED_BINDING };
+  const secrets = state.secrets();
+  const node = options.ownNode ? ownNode(policy) : await startNode(policy, state, secrets);
   const [gate, embeddedOrigin] = await Promise.all([
-    bundleGate(path, { origin, allowedHosts: LOCAL_HOSTS }),
+    bundleGate(path, { origin, allowedHosts: LOCAL_HOSTS, lightning: node.policy }),
     options.origin ? null : bundleEmbeddedOrigin(),
   ]);
   await stopBundler();
-  const secrets = state.secrets();
-  const lightning = await startLightning(state, secrets);
-  const miniflare = await runGate({ gate, embeddedOrigin }, secrets, state, options.port, (line) => console.error(line));
+  const bound = { ...secrets, lightningSecret: node.secret };
+  const miniflare = await runGate({ gate, embeddedOrigin }, bound, state, options.port, (line) => console.error(line));
 
   const url = new URL(policy.mcpPaths?.[0] ?? "/mcp", await miniflare.ready).href;
   const own = new URL(url).origin + (policy.prefix ?? "/turnpike");
   const keys = await findDemoKeys(keyedPlans(policy), secrets, adminPlace(own, secrets.adminToken));
   state.keepSecrets({ ...secrets, demoKeys: { ...secrets.demoKeys, ...keys } });
-  state.markRunning({ url: own, pid: process.pid, lightning: lightning.url });
+  state.markRunning({ url: own, pid: process.pid, ...(node.url ? { lightning: node.url } : {}) });
   stopOnSignal(async () => {
     state.markStopped();
     await miniflare.dispose();
-    await lightning.stop();
+    await node.stop();
   });
-  console.log(
-    options.json ? JSON.stringify({ url, keys }) : welcome({ url, keys, origin: options.origin?.href ?? null, state: options.state }),
-  );
+  const isSellingForPlayMoney = node.url !== undefined && Object.values(policy.plans).some(({ offers }) => offers?.l402);
+  const running = { url, keys, origin: options.origin?.href ?? null, isSellingForPlayMoney, state: options.state };
+  console.log(options.json ? JSON.stringify({ url, keys }) : welcome(running));
+}
+
+/** The Lightning node that the gate sells by. */
+interface SellingNode {
+  readonly policy: LightningPolicy;
+  readonly secret: string;
+  /** Where `turnpike pay` finds it; only for the embedded one. */
+  readonly url?: string;
+  stop(): Promise<void>;
 }
 
 /** The embedded node, in this process. The gate may make invoices with it, and only `turnpike pay` may pay them. */
-async function startLightning(state: LocalState, { adminToken, lightningSecret }: Secrets): Promise<EmbeddedNode> {
+async function startNode(policy: Policy, state: LocalState, { adminToken, lightningSecret: secret }: Secrets): Promise<SellingNode> {
   const { startEmbeddedNode } = await import("./local/embedded-node.ts");
-  return startEmbeddedNode({ store: state.lightningBook, password: adminToken, limitedPassword: lightningSecret });
+  const node = await startEmbeddedNode({ store: state.lightningBook, password: adminToken, limitedPassword: secret });
+  const { url } = node;
+  return { policy: { ...policy.lightning?.policy, kind: "phoenixd", url, network: "bcrt" }, secret, url, stop: () => node.stop() };
+}
+
+function ownNode({ lightning }: Policy): SellingNode {
+  const secret = process.env["LIGHTNING_SECRET"];
+  if (!lightning) throw new CliError("--own-node: the policy names no node. Name one under `lightning`, or leave the option out.");
+  if (!secret) throw new CliError("--own-node: put the node's credential into the environment variable LIGHTNING_SECRET.");
+  return { policy: lightning.policy, secret, stop: () => Promise.resolve() };
 }
 
 /** Plans that are for keys: all but those that addresses are on. */

@@ -5,6 +5,8 @@
  * post, in less time than it was told to wait. Before the first refusal nothing is known, and nothing is asked for.
  */
 
+import { endpointOf, type Outgoing } from "./outgoing.ts";
+
 /** What was learned goes stale: plans change, and so do the other users of a key. */
 const FORGET_AFTER_MS = 10 * 60_000;
 /** A client talks to few gates. */
@@ -18,20 +20,20 @@ export class HoldPreference {
    * @param toldMs the wait that was told
    * @param now epoch milliseconds
    */
-  learn(endpoint: URL, workMs: number | null, toldMs: number | null, now: number): void {
-    const key = keyOf(endpoint);
+  learn({ url }: Outgoing, workMs: number | null, toldMs: number | null, now: number): void {
+    const key = endpointOf(url);
     this.#fasterUntil.delete(key);
     if (workMs === null || toldMs === null || workMs >= toldMs) return;
     this.#fasterUntil.set(key, now + FORGET_AFTER_MS);
     if (this.#fasterUntil.size > MAX_ENDPOINTS) this.#fasterUntil.delete(this.#fasterUntil.keys().next().value!);
   }
 
-  /** @param now epoch milliseconds */
-  isFasterUnheld(endpoint: URL, now: number): boolean {
-    return now < (this.#fasterUntil.get(keyOf(endpoint)) ?? 0);
+  /**
+   * What is to be sent with a call: nothing when it is none that is held, or has a preference of its own.
+   * @param now epoch milliseconds
+   */
+  headersFor({ url, method, headers }: Outgoing, now: number): Readonly<Record<string, string>> {
+    const isFasterUnheld = now < (this.#fasterUntil.get(endpointOf(url)) ?? 0);
+    return isFasterUnheld && method === "POST" && !headers.has("prefer") ? { Prefer: "wait=0" } : {};
   }
-}
-
-function keyOf({ origin, pathname }: URL): string {
-  return origin + pathname;
 }

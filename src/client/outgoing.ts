@@ -8,12 +8,17 @@ export interface Outgoing {
   readonly signal: AbortSignal | null;
   /** The body when it is text, as in every MCP client. */
   readonly text: string | null;
-  /** Sends it as it was passed. With headers, these take the place of its own. */
-  send(fetch: FetchLike, signal: AbortSignal | undefined, headers?: Headers): Promise<Response>;
+  /** Sends it as it was passed, with these headers. */
+  send(fetch: FetchLike, signal: AbortSignal | undefined, headers: Headers): Promise<Response>;
 }
 
 /** What the MCP SDKs call, and what every platform has. */
 export type FetchLike = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
+
+/** What is asked, whatever the query. */
+export function endpointOf({ origin, pathname }: URL): string {
+  return origin + pathname;
+}
 
 /** Null when it cannot be sent again: its body is a stream that flows once, or its URL is none. */
 export function readOutgoing(input: string | URL | Request, init: RequestInit = {}): Outgoing | null {
@@ -30,6 +35,6 @@ export function readOutgoing(input: string | URL | Request, init: RequestInit = 
     headers: new Headers(init.headers ?? request?.headers),
     signal: init.signal ?? request?.signal ?? null,
     text: typeof init.body === "string" ? init.body : null,
-    send: (fetch, signal, headers) => fetch(input, { ...init, ...(signal ? { signal } : {}), ...(headers ? { headers } : {}) }),
+    send: (fetch, signal, headers) => fetch(input, { ...init, headers, ...(signal ? { signal } : {}) }),
   };
 }

@@ -49,7 +49,7 @@ export function createTurnpikeFetch(options: TurnpikeFetchOptions = {}): FetchLi
     if (call === null) return fetch(input, init);
     cancellations.notice(call);
     const signal = anyOf(call.signal, options.signal);
-    const sent = await send(call, holds.isFasterUnheld(call.url, Date.now()) ? withoutHold(call) : undefined, signal);
+    const sent = await send(call, call.headers, { ...earnings.shownFromStart(call), ...holds.headersFor(call, Date.now()) }, signal);
     if (sent.response.ok && !sent.response.headers.has("retry-after")) return sent.response;
 
     const cancelled = cancellations.expect(call);
@@ -60,8 +60,15 @@ export function createTurnpikeFetch(options: TurnpikeFetchOptions = {}): FetchLi
     }
   };
 
-  async function send(call: Outgoing, headers: Headers | undefined, signal: AbortSignal | undefined): Promise<Sent> {
-    return { response: await call.send(fetch, signal, headers), sentWith: headers ?? call.headers };
+  async function send(
+    call: Outgoing,
+    headers: Headers,
+    more: Readonly<Record<string, string>>,
+    signal: AbortSignal | undefined,
+  ): Promise<Sent> {
+    const sentWith = new Headers(headers);
+    for (const [name, value] of Object.entries(more)) sentWith.set(name, value);
+    return { response: await call.send(fetch, signal, sentWith), sentWith };
   }
 
   /** Goes one way on after the other until the call is no longer refused, or there is none left. */
@@ -69,17 +76,17 @@ export function createTurnpikeFetch(options: TurnpikeFetchOptions = {}): FetchLi
     const of: ProgressOf = { url: call.url.href, body: call.text };
     const tell = (progress: Progress): void => options.onProgress?.(progress, of);
     let sent = first;
-    let onPassed: (() => void) | undefined;
     let waitedMs = 0;
     for (let resent = 0; ; resent++) {
       const { response } = sent;
       const refusedAt = Date.now();
       const refusal = await readRefusal(response, refusedAt);
       if (refusal === null) {
-        if (response.ok) onPassed?.();
+        if (response.ok) earnings.notePassed(call, sent.sentWith);
         return response;
       }
       const refused: Refused = { call, refusal, ...sent, refusedAt, maxWaitMs: maxWait - waitedMs, signal, tell };
+      earnings.noteRefused(refused);
       learnOfHolds(refused);
       if (refusal.cause === "repeat") return endRefused(refused, "It was not sent again.", [LOOP]);
       if (resent === MAX_RESENDS) {
@@ -94,19 +101,16 @@ export function createTurnpikeFetch(options: TurnpikeFetchOptions = {}): FetchLi
       }
 
       waitedMs += taken.waitedMs;
-      onPassed = taken.onPassed;
       response.body?.cancel().catch(() => {});
-      const headers = new Headers(first.sentWith);
-      for (const [name, value] of Object.entries(taken.headers)) headers.set(name, value);
       tell({ kind: "resending", attempt: resent + 1 });
-      sent = await send(call, headers, signal);
+      sent = await send(call, sent.sentWith, taken.headers, signal);
     }
   }
 
   function learnOfHolds(refused: Refused): void {
     const { call, refusal, refusedAt } = refused;
     const best = survey(ways, refused, valuation).open.find(({ way }) => way.kind !== "credit");
-    holds.learn(call.url, best?.way.kind === "pow" ? best.expectedMs : null, refusal.retryAfterMs, refusedAt);
+    holds.learn(call, best?.way.kind === "pow" ? best.expectedMs : null, refusal.retryAfterMs, refusedAt);
   }
 
   /** @param reason a sentence */
@@ -118,14 +122,6 @@ export function createTurnpikeFetch(options: TurnpikeFetchOptions = {}): FetchLi
     response.body?.cancel().catch(() => {});
     throw new TurnpikeError(refusal, reason, obstacles, untaken);
   }
-}
-
-/** The call's headers, asking not to be held; undefined when it is none that is held, or has its own preference. */
-function withoutHold({ method, headers }: Outgoing): Headers | undefined {
-  if (method !== "POST" || headers.has("prefer")) return undefined;
-  const asking = new Headers(headers);
-  asking.set("Prefer", "wait=0");
-  return asking;
 }
 
 function spent(waitedMs: number): string {

@@ -5,7 +5,7 @@ import type { FetchLike, Outgoing } from "./outgoing.ts";
 /** A round trip, and the quarter of a second after which a gate says that a solution holds everywhere. */
 export const VERIFY_MS = 500;
 const VERIFY_TIMEOUT_MS = 15_000;
-/** The answer is a token and two numbers. */
+/** The answer is a token and a few numbers, or the problem in a few words. */
 const MAX_ANSWER_CHARS = 16_384;
 const DEFAULT_PATH = "/turnpike/verify";
 /** They describe the call's body, or how it is to be answered; who is calling is in the others. */
@@ -13,16 +13,27 @@ const HEADERS_OF_THE_CALL = /^(accept|content-.*|prefer|last-event-id|mcp-.*|tur
 
 /** What of the gate's answer can be read. */
 export interface Verified {
+  /** A pass. */
   readonly token: string | null;
   readonly calls: number | null;
-  /** Epoch milliseconds. */
+  /** Until when the calls are good, which may be longer than the pass: epoch milliseconds. */
   readonly expiresAt: number | null;
+  /** Only calls that show what they were paid with are paid for: the account is an address, which others share. */
+  readonly mustBeShown: boolean;
 }
 
 export type Verification =
   | ({ readonly ok: true } & Verified)
-  /** `status`: the gate's, null when it was not reached. */
-  | { readonly ok: false; readonly status: number | null; readonly message: string };
+  | {
+      readonly ok: false;
+      /** The gate's; null when it was not reached. */
+      readonly status: number | null;
+      /** Its kind of problem (RFC 9457). */
+      readonly type: string | null;
+      /** It has told a time after which it is to be asked again. */
+      readonly isToldToWait: boolean;
+      readonly message: string;
+    };
 
 /** Where something is to be posted: never to another site than the call, for it carries the caller's key. */
 export function verifyUrl(verify: string | undefined, { url }: Outgoing): URL | null {
@@ -51,28 +62,35 @@ export async function postVerify(
       // A redirect would take the caller's key elsewhere.
       redirect: "manual",
     });
-    const text = (await response.text()).slice(0, MAX_ANSWER_CHARS);
-    return response.ok ? { ok: true, ...readVerified(text) } : { ok: false, status: response.status, message: `status ${response.status}` };
+    const { status, headers: answered } = response;
+    const answer = readObject((await response.text()).slice(0, MAX_ANSWER_CHARS));
+    if (response.ok) return { ok: true, ...readVerified(answer) };
+    const { type } = answer;
+    const isToldToWait = answered.has("retry-after");
+    return { ok: false, status, type: typeof type === "string" ? type : null, isToldToWait, message: `status ${status}` };
   } catch (error) {
     signal?.throwIfAborted();
-    return { ok: false, status: null, message: error instanceof Error ? error.message : String(error) };
+    return { ok: false, status: null, type: null, isToldToWait: false, message: error instanceof Error ? error.message : String(error) };
   }
 }
 
-function readVerified(text: string): Verified {
-  let answer: { readonly token?: unknown; readonly calls?: unknown; readonly expiresAt?: unknown } = {};
+/** Empty when nothing can be read of it. */
+function readObject(text: string): Readonly<Record<string, unknown>> {
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null) answer = value;
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
   } catch {
-    // Nothing can be read of it.
+    return {};
   }
-  const { token, calls, expiresAt } = answer;
-  const expires = typeof expiresAt === "string" ? Date.parse(expiresAt) : Number.NaN;
+}
+
+function readVerified({ token, calls, expiresAt, callsExpireAt = expiresAt, mustBeShown }: Readonly<Record<string, unknown>>): Verified {
+  const expires = typeof callsExpireAt === "string" ? Date.parse(callsExpireAt) : Number.NaN;
   return {
     // A header takes visible ASCII only.
     token: typeof token === "string" && /^[\x21-\x7e]+$/.test(token) ? token : null,
     calls: typeof calls === "number" && calls >= 1 ? Math.floor(calls) : null,
     expiresAt: Number.isNaN(expires) ? null : expires,
+    mustBeShown: mustBeShown === true,
   };
 }

@@ -15,7 +15,7 @@ export async function limits({ env, gate }: Visit): Promise<Response> {
   const plans: Record<string, object> = {};
   for (const name of gate.policy.plans.keys()) {
     const inForce = await gate.terms.ofPlan(name, env.KEYS, now);
-    if (inForce) plans[name] = describePlan(inForce.terms, namesOf(inForce.plan, gate.policy.named), now);
+    if (inForce) plans[name] = describePlan(inForce.terms, namesOf(inForce.plan, gate.policy.named), gate.shop !== null, now);
   }
   const body = {
     note: "`quota` is what can be had at once; a bucket (rate) refills steadily, so up to quota + refillPerMinute calls pass in its first minute; a quota never gives more than its number in its window.",
@@ -32,7 +32,7 @@ function namesOf(plan: Parameters<typeof namesIn>[2], general: Parameters<typeof
   return NAMED_KINDS.map(([kind]) => [kind, namesIn(kind, general, plan)] as const);
 }
 
-function describePlan(terms: Terms, names: Names, now: number): object {
+function describePlan(terms: Terms, names: Names, isSelling: boolean, now: number): object {
   const describe = (limit: AnyLimit): object => describeLimit(limit, now);
   const named = names.flatMap(([kind, all]) => {
     const entries = all.map((name) => {
@@ -41,13 +41,31 @@ function describePlan(terms: Terms, names: Names, now: number): object {
     });
     return entries.length === 0 ? [] : [[kind, Object.fromEntries(entries)] as const];
   });
-  const { pow } = terms.offers;
   return {
     limits: [...terms.limits, ...(terms.concurrency ? [terms.concurrency] : []), terms.streams].map(describe),
     heldForSeconds: terms.maxWaitMs / 1_000,
     ...Object.fromEntries(named),
-    offers: pow ? [{ type: "pow", difficulty: pow.base, maxDifficulty: pow.max, calls: pow.calls, forSeconds: pow.lifeMs / 1_000 }] : [],
+    offers: describeOffers(terms, isSelling),
   };
+}
+
+function describeOffers({ offers: { pow, l402 } }: Terms, isSelling: boolean): object[] {
+  const sold =
+    l402 && isSelling
+      ? [
+          {
+            type: "l402",
+            priceSats: l402.satsPerCall * l402.calls,
+            calls: l402.calls,
+            satsPerCall: l402.satsPerCall,
+            forSeconds: l402.lifeMs / 1_000,
+          },
+        ]
+      : [];
+  const earned = pow
+    ? [{ type: "pow", difficulty: pow.base, maxDifficulty: pow.max, calls: pow.calls, forSeconds: pow.lifeMs / 1_000 }]
+    : [];
+  return [...sold, ...earned];
 }
 
 function describeLimit(limit: AnyLimit, now: number): object {

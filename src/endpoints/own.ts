@@ -2,14 +2,17 @@
 
 import { spendCredit } from "../../durable-objects/ask-consumer.ts";
 import { readPass } from "../challenges/pass.ts";
-import { readSolution } from "../challenges/solution-input.ts";
+import { readProof } from "../challenges/proof-input.ts";
 import { chargeGuess } from "../consumers/guesses.ts";
 import { addressCaller } from "../consumers/identify.ts";
 import { signingKeys } from "../passage/offer.ts";
+import { newAttempt } from "../passage/prepaid.ts";
 import { tooManyRequestsAnswer, unavailableAnswer } from "../refusals/gate-errors.ts";
-import { makeChallenge, readStatus, redeemSolution } from "./actions.ts";
 import { type Visit, visitorOf } from "./caller.ts";
+import { CHALLENGE_TYPES, type ChallengeType, makeChallenge } from "./make-challenge.ts";
 import { endpointProblem } from "./problems.ts";
+import { readStatus } from "./read-status.ts";
+import { redeemProof } from "./redeem.ts";
 import { ownJson, readSmallBody } from "./small-body.ts";
 
 /** `GET /status`: what the caller has of each limit, and of prepaid calls. */
@@ -20,22 +23,30 @@ export async function status(visit: Visit): Promise<Response> {
   return read.ok ? ownJson(read.value) : read.response;
 }
 
-/** `POST /challenge`: a fresh challenge. */
+/** `POST /challenge`: a fresh challenge, of the type that the body asks for. */
 export async function challenge(visit: Visit): Promise<Response> {
   const visitor = await visitorOf(visit);
   if (!visitor.ok) return visitor.response;
-  const made = await makeChallenge(visit, visitor);
+  const read = await readSmallBody(visit.request, "may be empty");
+  if (!read.ok) return read.response;
+  const { type = null } = read.body;
+  if (!isChallengeType(type)) return endpointProblem("malformed-challenge-request");
+  const made = await makeChallenge(visit, visitor, type);
   return made.ok ? ownJson(made.value) : made.response;
 }
 
-/** `POST /verify`: a solution becomes prepaid calls. */
+/** `POST /verify`: a solution, or a payment, becomes prepaid calls. */
 export async function verify(visit: Visit): Promise<Response> {
   const read = await readSmallBody(visit.request);
   if (!read.ok) return read.response;
-  const solution = readSolution(read.body);
-  if (!solution.ok) return endpointProblem("malformed-solution", solution.problems.join("; "));
-  const redeemed = await redeemSolution(visit, solution.solution, () => visitorOf(visit));
+  const handedIn = readProof(read.body, visit.gate.shop?.readPayment ?? null);
+  if (!handedIn.ok) return endpointProblem("malformed-solution", handedIn.problems.join("; "));
+  const redeemed = await redeemProof(visit, handedIn.proof, () => visitorOf(visit));
   return redeemed.ok ? ownJson(redeemed.value) : redeemed.response;
+}
+
+function isChallengeType(type: unknown): type is ChallengeType | null {
+  return type === null || CHALLENGE_TYPES.some((known) => known === type);
 }
 
 /** `POST /token/verify`: for a backend that is shown a pass. With `spend`, takes that many calls from its credit, or none. */
@@ -54,7 +65,7 @@ export async function verifyToken(visit: Visit): Promise<Response> {
     return waitMs === null ? ownJson({ valid: false, why: pass?.why ?? "not-offered" }) : tooManyRequestsAnswer(waitMs);
   }
   const { consumer, plan, creditId, expiresAt } = pass.pass;
-  const credit = await spendCredit(env.CONSUMERS, consumer, creditId, spend, null);
+  const credit = await spendCredit(env.CONSUMERS, consumer, { creditId, units: spend, tag: null, attempt: newAttempt() });
   if (!credit) return unavailableAnswer();
   const shared = { consumer, plan, calls: credit.left, expiresAt: new Date(expiresAt).toISOString() };
   if (spend > 0 && credit.ticket === null) return ownJson({ valid: false, why: "spent", ...shared });

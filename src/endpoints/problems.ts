@@ -4,7 +4,7 @@ import { NOBODY, problemAnswer } from "../refusals/answer.ts";
 
 const TYPES = "urn:turnpike:problem:";
 
-interface Kind {
+export interface ProblemOfKind {
   readonly status: number;
   readonly title: string;
   readonly detail: string;
@@ -12,7 +12,11 @@ interface Kind {
 
 const KINDS = {
   "malformed-body": { status: 400, title: "Malformed body", detail: "Send a JSON object, as application/json." },
-  "malformed-solution": { status: 400, title: "Malformed solution", detail: "Send {id, salt, nonce, signature}, each as a string." },
+  "malformed-solution": {
+    status: 400,
+    title: "Malformed solution",
+    detail: "Send {id, salt, nonce, signature} of a proof of work, or {macaroon, preimage} of a payment, each as a string.",
+  },
   "body-too-large": { status: 413, title: "Body too large", detail: "A body of this endpoint is some hundred bytes long." },
   "unknown-challenge": {
     status: 400,
@@ -47,18 +51,26 @@ const KINDS = {
     detail: "Too many other challenges were solved since this one was issued. Get a fresh one.",
   },
   "enough-credits": { status: 409, title: "Enough prepaid calls", detail: "Use up some of the prepaid calls on this account first." },
-  "not-offered": { status: 404, title: "Not offered", detail: "Your plan offers no challenges: wait as long as a refusal says." },
+  "malformed-challenge-request": {
+    status: 400,
+    title: "Malformed request",
+    detail: 'Send {"type": "pow"} or {"type": "l402"}, or nothing for what your plan offers.',
+  },
+  "not-offered": { status: 404, title: "Not offered", detail: "Your plan offers no such challenge: wait as long as a refusal says." },
   "malformed-request": {
     status: 400,
     title: "Malformed request",
     detail: 'Send {"token": "…"}, and "spend" as a whole number if calls are to be taken.',
   },
-} as const satisfies Record<string, Kind>;
+} as const satisfies Record<string, ProblemOfKind>;
 
 export type ProblemKind = keyof typeof KINDS;
 
 /** @param detail says more than the kind does */
-export function endpointProblem(kind: ProblemKind, detail: string = KINDS[kind].detail): Response {
-  const { status, title } = KINDS[kind];
+export function endpointProblem(kind: ProblemKind, detail?: string): Response {
+  return problemOfKind(kind, KINDS[kind], detail);
+}
+
+export function problemOfKind(kind: string, { status, title, detail: ofKind }: ProblemOfKind, detail = ofKind): Response {
   return problemAnswer(status, detail, { type: TYPES + kind, title, status, detail }, {}, NOBODY);
 }

@@ -11,8 +11,10 @@ export type SmallBody =
   | { readonly ok: true; readonly body: Readonly<Record<string, unknown>> }
   | { readonly ok: false; readonly response: Response };
 
-export async function readSmallBody(request: Request): Promise<SmallBody> {
+/** @param whenEmpty whether nothing at all is as good as `{}` */
+export async function readSmallBody(request: Request, whenEmpty: "may be empty" | "must be there" = "must be there"): Promise<SmallBody> {
   const read = await readBody(request, MAX_BYTES);
+  if (read.ok && read.text.trim() === "" && whenEmpty === "may be empty") return { ok: true, body: {} };
   if (!read.ok) return { ok: false, response: endpointProblem(read.problem === "too-large" ? "body-too-large" : "malformed-body") };
   try {
     const body: unknown = JSON.parse(read.text);

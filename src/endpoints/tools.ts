@@ -6,8 +6,11 @@ import { addOwnTools, isOwnToolCall } from "../tools/in-origin-list.ts";
 import { type BadMessage, INVALID_REQUEST, type Message } from "../mcp/message.ts";
 import type { Passage } from "../passage/passage.ts";
 import { badMessageAnswer } from "../refusals/gate-errors.ts";
-import { type Done, makeChallenge, readStatus, redeemSolution } from "./actions.ts";
 import { type Visit, type Visitor, visitorOf } from "./caller.ts";
+import type { Done } from "./done.ts";
+import { makeChallenge } from "./make-challenge.ts";
+import { readStatus } from "./read-status.ts";
+import { redeemProof } from "./redeem.ts";
 
 /** `/mcp` under the prefix: an MCP server of both eras. */
 export function toolsServer(visit: Visit): Promise<Response> {
@@ -59,9 +62,10 @@ function actionsFor(visit: Visit): GateActions {
     return known.ok ? outcomeOf(await act(known)) : outcomeOf(known);
   };
   return {
-    challenge: () => asKnown((known) => makeChallenge(visit, known)),
+    challenge: (type) => asKnown((known) => makeChallenge(visit, known, type)),
     status: () => asKnown((known) => readStatus(visit, known)),
-    verify: async (solution) => outcomeOf(await redeemSolution(visit, solution, who)),
+    payments: visit.gate.shop?.texts ?? null,
+    verify: async (proof) => outcomeOf(await redeemProof(visit, proof, who)),
   };
 }
 

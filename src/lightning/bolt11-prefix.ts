@@ -4,7 +4,8 @@
  */
 
 /** As BOLT11 abbreviates them. `bcrt`: regtest, where money is play money. */
-export type Network = "bc" | "tb" | "tbs" | "bcrt";
+export const NETWORKS = ["bc", "tb", "tbs", "bcrt"] as const;
+export type Network = (typeof NETWORKS)[number];
 
 export interface InvoicePrefix {
   readonly network: Network;

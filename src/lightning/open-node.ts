@@ -15,6 +15,21 @@ export interface NodeConfig {
   readonly network?: Network;
 }
 
+/** The policy's node for a gate, whose secret only a request's environment knows: opened with the first, and anew with another. */
+export class ConfiguredNode {
+  readonly #config: NodeConfig;
+  #opened: { readonly secret: string; readonly node: LightningNode } | null = null;
+
+  constructor(config: NodeConfig) {
+    this.#config = config;
+  }
+
+  with(secret: string): LightningNode {
+    if (this.#opened?.secret !== secret) this.#opened = { secret, node: openNode(this.#config, secret) };
+    return this.#opened.node;
+  }
+}
+
 /** @param secret LND: an invoice macaroon in hexadecimal; LNbits: the invoice key; phoenixd: the limited-access password */
 export function openNode({ kind, url, network = "bc" }: NodeConfig, secret: string): LightningNode {
   return new GuardedNode(connect(kind, url, secret.trim()), network);

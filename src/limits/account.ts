@@ -7,6 +7,7 @@ import { type Admission, forgetAdmissions, forgetTaken, heldCalls, refundAdmissi
 import { type Bucket, createBucket, renumber } from "./bucket.ts";
 import { createCredits, type Credits, shiftCredits } from "./credits.ts";
 import type { QuotaLimit, RateLimit } from "./limit.ts";
+import { refundPaidCall } from "./paid-calls.ts";
 import { type Repeats, shiftRepeats } from "./repeats.ts";
 import { shiftTrail, type Trail } from "./trail.ts";
 import { createWindow, shiftWindow, type Window } from "./window.ts";
@@ -43,9 +44,13 @@ export function createAccount(firstTicket: number): Account {
   };
 }
 
-/** Gives back what an admission took: the origin never had the call. Unknown tickets are ignored. */
+/**
+ * Gives back what an admission took: the origin never had the call. Unknown tickets are ignored. Credits come back always; of
+ * tokens no more than a burst at a time, so that a failing origin is not hammered for nothing.
+ */
 export function refund(account: Account, ticket: number, now: number): void {
   keepUpWithClock(account, now);
+  refundPaidCall(account.credits, ticket, now);
   refundAdmission(account, ticket, now);
 }
 

@@ -5,7 +5,6 @@
 
 import type { Account } from "./account.ts";
 import { createBucket, take, waitFor } from "./bucket.ts";
-import { returnCredit, type Spent } from "./credits.ts";
 import type { Limit, RateLimit } from "./limit.ts";
 import { uncount } from "./window.ts";
 
@@ -23,7 +22,6 @@ export interface Admission {
   readonly at: number;
   readonly due: number;
   taken: readonly Taken[];
-  readonly spent?: Spent;
 }
 
 /** To be called before the admission's tokens are taken. */
@@ -49,7 +47,6 @@ export function refundAdmission(account: Account, ticket: number, now: number): 
   if (rates.some(({ limit, cost }) => waitFor(refundsOf(account, limit), cost, now) > 0)) return;
 
   account.admissions.splice(index, 1);
-  if (admission.spent) returnCredit(account.credits, admission.spent, now);
   for (const { limit, cost } of rates) {
     take(refundsOf(account, limit), cost, now);
     replay(account, limit.slot);

@@ -9,9 +9,10 @@ import { type Account, bucketOf, keepUpWithClock, windowOf } from "./account.ts"
 import { rememberAdmission } from "./admissions.ts";
 import { billFor } from "./bill.ts";
 import { readBucket, refillMs, take, waitFor } from "./bucket.ts";
-import { creditLeft, findCredit, hasRoomForCredit, payableFrom, spendCredit, type Spent } from "./credits.ts";
+import { creditLeft, findCredit, hasRoomToEarn, payableFrom, spendCredit, type Spending, type Spent } from "./credits.ts";
 import { type Charge, costFor, type Limit, type Meter, type Payment, type RateLimit, UNPAYABLE, type Verdict } from "./limit.ts";
 import { impossibleLoops, recordLoops, waitForLoops } from "./loops.ts";
+import { rememberPaidCall } from "./paid-calls.ts";
 import { count, latestDue, readWindow, waitForWindow } from "./window.ts";
 
 /**
@@ -44,7 +45,7 @@ export function ask(
     const due = now + holdMs;
     const ticket = account.nextTicket++;
     const free = observed | (paid ? payment.payable : 0);
-    takeAll(account, limits, costs, free, { ticket, at: now, due }, paid, payment.tag);
+    takeAll(account, limits, costs, free, { ticket, at: now, due }, paid, payment);
     recordLoops(account, charges, now, due);
     const meters = readMeters(account, limits, asked, now);
     return { kind: "admit", waitMs: holdMs, ticket, meters, observed, paidUnits: paid?.units ?? 0 };
@@ -54,14 +55,15 @@ export function ask(
   if (!isLoop && waits.waiting === 0 && waits.violated === 0) return admit(0, null);
   const isPayable = !isLoop && ((waits.waiting | waits.violated) & ~payment.payable) === 0;
   const bill = billFor(account, limits, costs, payment, now);
-  const spent = isPayable && bill.waitMs === 0 ? findCredit(account.credits, bill.units, payment.tag, now) : null;
+  const spending: Spending = { units: bill.units, tag: payment.tag, shown: payment.shown };
+  const spent = isPayable && bill.waitMs === 0 ? findCredit(account.credits, spending, now) : null;
   if (spent) return admit(0, { ...bill, spent });
   if (!isLoop && waits.violated === 0) return admit(Math.ceil(waits.bucketMs), null);
 
   const ofLimits = Math.max(loops.waitMs, waits.bucketMs, waits.windowMs);
   // A credit that is there pays as soon as what cannot be paid for lets it, and the credits' own rate.
   const ofCredits = Math.ceil(Math.max(loops.waitMs, waits.unpayableMs, bill.waitMs));
-  const byCredit = payableFrom(account.credits, bill.units, payment.tag, now + ofCredits) - now;
+  const byCredit = payableFrom(account.credits, spending, now + ofCredits) - now;
   const retryAfterMs = Math.max(1, Math.ceil(Math.min(ofLimits, byCredit)));
   const { solves } = account.credits;
   return {
@@ -72,11 +74,12 @@ export function ask(
     passesAt: now + retryAfterMs,
     meters: readMeters(account, limits, asked, now, costs),
     observed,
-    // More credits do not help when their rate is what is empty, nor where no more can be had.
-    isPayable: isPayable && bill.units > 0 && bill.waitMs === 0 && hasRoomForCredit(account.credits, now),
+    // More credits do not help when their rate is what is empty.
+    isPayable: isPayable && bill.units > 0 && bill.waitMs === 0,
+    mayEarn: hasRoomToEarn(account.credits, now),
     solves: solves.count,
     easeMs: Math.max(0, Math.ceil(solves.easedAt - now)),
-    hasCredit: creditLeft(account.credits, now) > 0,
+    hasCredit: creditLeft(account.credits, payment.shown, now) > 0,
   };
 }
 
@@ -179,15 +182,18 @@ function takeAll(
   free: number,
   { ticket, at, due }: { ticket: number; at: number; due: number },
   paid: Paid | null,
-  tag: number,
+  { tag, attempt }: Payment,
 ): void {
   const taken: { limit: Limit; cost: number }[] = [];
   for (let i = 0; i < limits.length; i++) {
     if (costs[i]! > 0 && !(free & (1 << i))) taken.push({ limit: limits[i]!, cost: costs[i]! });
   }
   if (paid?.rate) taken.push({ limit: paid.rate, cost: paid.units });
-  rememberAdmission(account, { ticket, at, due, taken, ...(paid ? { spent: paid.spent } : {}) });
-  if (paid) spendCredit(account.credits, paid.spent, tag);
+  rememberAdmission(account, { ticket, at, due, taken });
+  if (paid) {
+    spendCredit(account.credits, paid.spent, tag);
+    rememberPaidCall(account.credits, { attempt, ticket, at, tag, spent: paid.spent });
+  }
   for (const { limit, cost } of taken) {
     if (limit.kind === "rate") take(bucketOf(account, limit, at), cost, due);
     else count(windowOf(account, limit), cost, at, due);

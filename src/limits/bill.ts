@@ -8,6 +8,7 @@ import { rememberAdmission } from "./admissions.ts";
 import { take, waitFor } from "./bucket.ts";
 import { type CreditRate, findCredit, spendCredit } from "./credits.ts";
 import type { Limit, Payment, RateLimit } from "./limit.ts";
+import { rememberPaidCall } from "./paid-calls.ts";
 import { RATE_SLOT } from "./plan-limits.ts";
 
 /** What credits would have to pay of a POST, in place of its payable limits. */
@@ -28,15 +29,24 @@ export function billFor(account: Account, limits: readonly Limit[], costs: reado
   return { units, rate, waitMs: rate ? waitForCreditRate(account, rate, units, now) : 0 };
 }
 
+/** What is to be paid for by one credit, in an account that was not asked about it. */
+export interface ForeignBill {
+  readonly creditId: string;
+  readonly units: number;
+  /** Of the call, as in `Payment`; null when it is none that the origin would get. */
+  readonly tag: number | null;
+  /** As in `Payment`. */
+  readonly attempt: number;
+}
+
 /**
- * Takes `units` of one credit for something that this account was not asked about: a call of another caller who shows this
- * account's pass, or whatever a backend sells for it. A call goes through the rate of the account's credits.
- * @param tag of the call, as in `Payment`; null when it is none that the origin would get
+ * Takes units of one credit for something that this account was not asked about: a call of another caller who shows this
+ * account's pass or payment, or whatever a backend sells for it. A call goes through the rate of the account's credits.
  * @returns a ticket for a refund, or null when there is not enough
  */
-export function spendFor(account: Account, creditId: string, units: number, tag: number | null, now: number): number | null {
+export function spendFor(account: Account, { creditId, units, tag, attempt }: ForeignBill, now: number): number | null {
   keepUpWithClock(account, now);
-  const spent = findCredit(account.credits, units, tag ?? 0, now, creditId);
+  const spent = findCredit(account.credits, { units, tag: tag ?? 0, shown: creditId }, now, true);
   if (!spent) return null;
   // A plan that has not been asked about lately is not remembered.
   const numbers = tag === null ? null : (account.buckets.get(RATE_SLOT) ?? account.credits.rate);
@@ -44,9 +54,10 @@ export function spendFor(account: Account, creditId: string, units: number, tag:
   if (rate && waitForCreditRate(account, rate, units, now) > 0) return null;
   const ticket = account.nextTicket++;
   const taken = rate ? [{ limit: rate, cost: units }] : [];
-  rememberAdmission(account, { ticket, at: now, due: now, taken, spent });
+  rememberAdmission(account, { ticket, at: now, due: now, taken });
   if (rate) take(bucketOf(account, rate, now), units, now);
   spendCredit(account.credits, spent, tag ?? 0);
+  rememberPaidCall(account.credits, { attempt, ticket, at: now, tag: tag ?? 0, spent });
   return ticket;
 }
 

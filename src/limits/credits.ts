@@ -1,10 +1,11 @@
 /**
- * Prepaid calls: what a solved challenge has won. A credit is spent only when the plan's own rate is empty, one for each unit
- * of cost, as often as it says and until it runs out, the one that runs out first before the others. What has won a credit is
- * remembered for as long as it could be handed in again, so that it counts once in the world.
+ * Prepaid calls: what a solved challenge has won, or money has bought. A credit is spent only when the plan's own rate is empty,
+ * one for each unit of cost, as often as it says and until it runs out, the one that runs out first before the others. A
+ * solution is remembered for as long as it could be handed in again, so that it counts once in the world; of payments
+ * the object itself keeps the list (durable-objects/sales.ts).
  *
  * Parallel agents of one consumer earn credits for calls of their own. The first call of a fresh credit is therefore kept
- * for a while for the very call whose refusal earned it.
+ * for a while for the very call whose refusal earned it; of a payment also for whoever shows it.
  */
 
 import { isTooOld, NO_SOLVES, recordSolve, shiftSolves, type Solves } from "../challenges/difficulty.ts";
@@ -15,6 +16,12 @@ const KEPT_FOR_MS = 10_000;
 export const MAX_CREDITS = 64;
 /** Five minutes of solving without a pause are far fewer. */
 export const MAX_REDEEMED = 500;
+/** Of paid ones nobody has too many before the row does: some 600 KB of the 2 MB that it can have. */
+const MAX_PAID_CREDITS = 5_000;
+/** A call that runs for longer than this before it is settled cannot be given back. */
+export const PAID_CALL_KEPT_MS = 900_000;
+/** Sold only while all that can still be paid for has room as well. */
+const ROOM_FOR_SALES = 16;
 
 export interface Credit {
   left: number;
@@ -24,6 +31,23 @@ export interface Credit {
   readonly keptFor: number;
   keptUnits: number;
   keptUntil: number;
+  /** Bought with money, not won by work. */
+  readonly isPaid: boolean;
+  /** Spent only by whoever shows what bought it: neighbours share an address, and money is not theirs. */
+  readonly isForHolder: boolean;
+  /** The credit that paid for a call that may be sent again, the one that this is kept for, and always: see paid-calls.ts. */
+  readonly resendOf?: string;
+}
+
+/** A call that credits have paid for: see paid-calls.ts. */
+export interface PaidCall {
+  /** Names the question that it was the answer to. */
+  readonly attempt: number;
+  readonly ticket: number;
+  readonly at: number;
+  /** 32 bits of the call's fingerprint; 0 for none. */
+  readonly tag: number;
+  readonly spent: Spent;
 }
 
 export interface Credits {
@@ -36,12 +60,14 @@ export interface Credits {
   /** The plan's rate when something was last redeemed, for spending where the plan itself is not asked about. */
   rate: CreditRate | null;
   solves: Solves;
+  /** The latest, the oldest of them first. */
+  paidCalls: readonly PaidCall[];
   /** Rises with every change: what tells that the row must be written. Never stored. */
   version: number;
 }
 
 export function createCredits(): Credits {
-  return { open: new Map(), redeemed: new Map(), forgottenUntil: 0, rate: null, solves: NO_SOLVES, version: 0 };
+  return { open: new Map(), redeemed: new Map(), forgottenUntil: 0, rate: null, solves: NO_SOLVES, paidCalls: [], version: 0 };
 }
 
 /** How fast credits may be spent: a bucket's numbers. */
@@ -50,13 +76,15 @@ export interface CreditRate {
   readonly perMinute: number;
 }
 
-/** What a solved challenge is redeemed for. */
+/** What a solved challenge, or a payment, is redeemed for. */
 export interface Redemption {
   readonly id: string;
   /** Until when the same could be handed in again. */
   readonly redeemableUntil: number;
   /** For a proof of work: the account's solves when the challenge was made. */
   readonly solvesAtIssue?: number;
+  /** For a payment, whose id is the payment hash: whether only whoever shows the payment's proof may spend it. */
+  readonly payment?: { readonly isForHolder: boolean };
   readonly calls: number;
   readonly expiresAt: number;
   /** The call whose refusal earned it; tag 0 for none. */
@@ -66,79 +94,120 @@ export interface Redemption {
 }
 
 export type Redeemed =
-  | { readonly ok: true; readonly calls: number; readonly expiresAt: number }
+  /** `isFirst`: of a payment that has been redeemed before, the rest is told. */
+  | { readonly ok: true; readonly isFirst: boolean; readonly calls: number; readonly expiresAt: number }
   | { readonly ok: false; readonly why: "replayed" | "expired" | "too-old" | "too-many" };
 
 /**
  * Turns a solved challenge into a credit, once. Whether it is still in time is looked at here again: on its way here it may have
- * run out, and with that have been forgotten.
+ * run out, and with that have been forgotten. That a payment has not been redeemed before is for the caller to know.
  */
 export function redeem(credits: Credits, redemption: Redemption, now: number): Redeemed {
-  const hasRoom = hasRoomForCredit(credits, now);
-  const { id, redeemableUntil, solvesAtIssue, calls, expiresAt, keptFor, rate } = redemption;
+  forgetOver(credits, now);
+  const { id, redeemableUntil, solvesAtIssue, payment, calls, expiresAt, keptFor, rate } = redemption;
   if (credits.redeemed.has(id)) return { ok: false, why: "replayed" };
-  if (redeemableUntil <= Math.max(now, credits.forgottenUntil)) return { ok: false, why: "expired" };
+  if (redeemableUntil <= Math.max(now, payment ? 0 : credits.forgottenUntil)) return { ok: false, why: "expired" };
   if (solvesAtIssue !== undefined && isTooOld(credits.solves, solvesAtIssue)) return { ok: false, why: "too-old" };
+  const hasRoom = payment ? paidCredits(credits) < MAX_PAID_CREDITS : hasRoomToEarn(credits, now);
   if (!hasRoom) return { ok: false, why: "too-many" };
-  const keptUntil = keptFor.tag === 0 ? 0 : now + KEPT_FOR_MS;
-  credits.open.set(id, { left: calls, expiresAt, keptFor: keptFor.tag, keptUnits: Math.min(keptFor.cost, calls), keptUntil });
-  credits.redeemed.set(id, redeemableUntil);
+  credits.open.set(id, {
+    left: calls,
+    expiresAt,
+    keptFor: keptFor.tag,
+    keptUnits: Math.min(keptFor.cost, calls),
+    keptUntil: keptFor.tag === 0 ? 0 : now + KEPT_FOR_MS,
+    isPaid: payment !== undefined,
+    isForHolder: payment?.isForHolder ?? false,
+  });
+  if (!payment) credits.redeemed.set(id, redeemableUntil);
   credits.rate = rate;
   if (solvesAtIssue !== undefined) credits.solves = recordSolve(credits.solves, now);
   credits.version++;
-  return { ok: true, calls, expiresAt };
+  return { ok: true, isFirst: true, calls, expiresAt };
 }
 
-/** Whether one more could be redeemed. */
-export function hasRoomForCredit(credits: Credits, now: number): boolean {
+/** Whether one more solution could be redeemed. */
+export function hasRoomToEarn(credits: Credits, now: number): boolean {
   forgetOver(credits, now);
-  return credits.open.size < MAX_CREDITS && credits.redeemed.size < MAX_REDEEMED;
+  return credits.open.size - paidCredits(credits) < MAX_CREDITS && credits.redeemed.size < MAX_REDEEMED;
 }
 
-/** What was taken of which credit, and until when that one lasts: it may be needed again after its last unit. */
-export type Spent = readonly (readonly [id: string, units: number, expiresAt: number])[];
+/** Whether one more may be sold, so that it can be redeemed however much of what is for sale is paid for first. */
+export function hasRoomToBuy(credits: Credits, now: number): boolean {
+  forgetOver(credits, now);
+  return paidCredits(credits) < MAX_PAID_CREDITS - ROOM_FOR_SALES;
+}
+
+function paidCredits({ open }: Credits): number {
+  let count = 0;
+  for (const { isPaid } of open.values()) if (isPaid) count++;
+  return count;
+}
+
+/** What was taken of a credit, and what else is needed to open it again after its last unit. */
+export type Spent = readonly (Pick<Credit, "expiresAt" | "isPaid" | "isForHolder" | "resendOf"> & {
+  readonly id: string;
+  readonly units: number;
+})[];
+
+/** The call that is to be paid for, and what was shown with it. */
+export interface Spending {
+  readonly units: number;
+  /** As in `Credit.keptFor`. */
+  readonly tag: number;
+  /** The credit whose proof was shown; empty for none. */
+  readonly shown: string;
+}
 
 /**
- * Which credits would pay for `units` of a call; null when there are not enough. Nothing is taken.
- * @param tag of the call, as in `Credit.keptFor`
- * @param only the one credit to pay from; any when it is left out
+ * Which credits would pay for a call; null when there are not enough. Nothing is taken.
+ * @param onlyShown the one that was shown is the only one to pay from
  */
-export function findCredit({ open }: Credits, units: number, tag: number, now: number, only?: string): Spent | null {
+export function findCredit({ open }: Credits, { units, tag, shown }: Spending, now: number, onlyShown = false): Spent | null {
   if (open.size === 0 || units === 0) return null;
-  const usable = [...open].filter(([id, credit]) => credit.expiresAt > now && (only === undefined || id === only));
+  const usable = [...open].filter(([id, { expiresAt, isForHolder, keptFor, resendOf = id }]) => {
+    const isShown = resendOf === shown;
+    const isOfOther = resendOf !== id && keptFor !== tag;
+    return expiresAt > now && !isOfOther && (isShown || !(isForHolder || onlyShown));
+  });
   const isOwn = ([, credit]: [string, Credit]): boolean => credit.keptFor === tag && isKept(credit, now);
   // What was earned for this very call first, then what runs out first.
   const sorted = usable.toSorted((a, b) => Number(isOwn(b)) - Number(isOwn(a)) || a[1].expiresAt - b[1].expiresAt);
-  const spent: [string, number, number][] = [];
+  const spent: Spent[number][] = [];
   let missing = units;
   for (const [id, credit] of sorted) {
-    const free = credit.left - (isKept(credit, now) && credit.keptFor !== tag ? credit.keptUnits : 0);
+    const isKeptFromIt = isKept(credit, now) && credit.keptFor !== tag && !(credit.isPaid && id === shown);
+    const free = credit.left - (isKeptFromIt ? credit.keptUnits : 0);
     const taken = Math.min(missing, free);
     if (taken <= 0) continue;
-    spent.push([id, taken, credit.expiresAt]);
+    spent.push(spentOf(id, taken, credit));
     missing -= taken;
     if (missing === 0) return spent;
   }
   return null;
 }
 
-/**
- * The earliest time from `from` on at which the credits there are would pay for `units` of a call; Infinity when they never
- * will. What is kept for another call comes free, and until then something else may run out.
- */
-export function payableFrom(credits: Credits, units: number, tag: number, from: number): number {
-  const times = [from];
-  for (const { keptUntil } of credits.open.values()) if (keptUntil > from) times.push(keptUntil);
-  return times.toSorted((a, b) => a - b).find((time) => findCredit(credits, units, tag, time) !== null) ?? Number.POSITIVE_INFINITY;
+function spentOf(id: string, units: number, { expiresAt, isPaid, isForHolder, resendOf }: Credit): Spent[number] {
+  return { id, units, expiresAt, isPaid, isForHolder, ...(resendOf === undefined ? {} : { resendOf }) };
 }
 
-function isKept({ keptFor, keptUntil }: Credit, now: number): boolean {
-  return keptFor !== 0 && keptUntil > now;
+/**
+ * The earliest time from `from` on at which the credits there are would pay for a call; Infinity when they never
+ * will. What is kept for another call comes free, and until then something else may run out.
+ */
+export function payableFrom(credits: Credits, spending: Spending, from: number): number {
+  const times = [from];
+  for (const { keptUntil } of credits.open.values()) if (keptUntil > from) times.push(keptUntil);
+  return times.toSorted((a, b) => a - b).find((time) => findCredit(credits, spending, time) !== null) ?? Number.POSITIVE_INFINITY;
+}
+
+function isKept({ keptFor, keptUntil, resendOf }: Credit, now: number): boolean {
+  return keptFor !== 0 && (keptUntil > now || resendOf !== undefined);
 }
 
 /** @param tag of the call: what was kept for it is kept no longer */
 export function spendCredit(credits: Credits, spent: Spent, tag: number): void {
-  for (const [id, units] of spent) {
+  for (const { id, units } of spent) {
     const credit = credits.open.get(id);
     if (!credit) continue;
     credit.left -= units;
@@ -148,28 +217,38 @@ export function spendCredit(credits: Credits, spent: Spent, tag: number): void {
   if (spent.length > 0) credits.version++;
 }
 
-/** Gives back what a call that the origin did not get was paid with. */
-export function returnCredit(credits: Credits, spent: Spent, now: number): void {
-  for (const [id, units, expiresAt] of spent) {
-    if (expiresAt <= now) continue;
+/**
+ * Puts units back on their credits, opening those again that were used up.
+ * @param tag of the call
+ */
+export function returnCredit(credits: Credits, spent: Spent, tag: number, now: number): void {
+  for (const { id, units, ...rest } of spent) {
+    if (rest.expiresAt <= now) continue;
     const credit = credits.open.get(id);
+    const keptFor = rest.resendOf === undefined ? 0 : tag;
     if (credit) credit.left += units;
-    else credits.open.set(id, { left: units, expiresAt, keptFor: 0, keptUnits: 0, keptUntil: 0 });
+    else credits.open.set(id, { left: units, keptFor, keptUnits: 0, keptUntil: 0, ...rest });
     credits.version++;
   }
 }
 
-/** Prepaid calls that are left. */
-export function creditLeft({ open }: Credits, now: number): number {
+/**
+ * Prepaid calls that are left.
+ * @param shown the credit whose proof was shown: what is for its holder counts for nobody else
+ */
+export function creditLeft({ open }: Credits, shown: string, now: number): number {
   let left = 0;
-  for (const credit of open.values()) if (credit.expiresAt > now) left += credit.left;
+  for (const [id, { left: units, expiresAt, isForHolder, resendOf }] of open) {
+    if (expiresAt > now && resendOf === undefined && (!isForHolder || id === shown)) left += units;
+  }
   return left;
 }
 
-export function creditsForgettableAt({ open, redeemed, solves }: Credits): number {
+export function creditsForgettableAt({ open, redeemed, solves, paidCalls }: Credits): number {
   let at = solves.easedAt;
   for (const credit of open.values()) at = Math.max(at, credit.expiresAt);
   for (const until of redeemed.values()) at = Math.max(at, until);
+  for (const call of paidCalls) at = Math.max(at, call.at + PAID_CALL_KEPT_MS);
   return at;
 }
 
@@ -179,11 +258,15 @@ export function shiftCredits(credits: Credits, byMs: number): void {
     credit.expiresAt -= byMs;
     credit.keptUntil -= byMs;
   }
+  const shiftSpent = (spent: Spent): Spent => spent.map((each) => ({ ...each, expiresAt: each.expiresAt - byMs }));
+  credits.paidCalls = credits.paidCalls.map((call) => ({ ...call, at: call.at - byMs, spent: shiftSpent(call.spent) }));
   // What was redeemed is remembered until the challenge's own, signed, time.
   credits.solves = shiftSolves(credits.solves, byMs);
 }
 
-function forgetOver(credits: Credits, now: number): void {
+/** What can no longer matter is let go of. */
+export function forgetOver(credits: Credits, now: number): void {
+  if (credits.paidCalls.length > 0) credits.paidCalls = credits.paidCalls.filter(({ at }) => at + PAID_CALL_KEPT_MS > now);
   for (const [id, { expiresAt }] of credits.open) if (expiresAt <= now) credits.open.delete(id);
   for (const [id, until] of credits.redeemed) {
     if (until > now) continue;
@@ -191,41 +274,4 @@ function forgetOver(credits: Credits, now: number): void {
     // The clock may be set back to before that time.
     credits.forgottenUntil = Math.max(credits.forgottenUntil, until);
   }
-}
-
-/** id, left, expiresAt, keptFor, keptUnits, keptUntil */
-type StoredCredit = readonly [string, number, number, number, number, number];
-
-export interface StoredCredits {
-  readonly open: readonly StoredCredit[];
-  readonly redeemed: readonly (readonly [string, number])[];
-  /** Absent in rows from before it was kept. */
-  readonly forgottenUntil?: number;
-  /** burst, perMinute */
-  readonly rate?: readonly [number, number];
-  readonly solves: Solves;
-}
-
-/** Undefined when there is nothing to remember. */
-export function storeCredits(credits: Credits, now: number): StoredCredits | undefined {
-  forgetOver(credits, now);
-  const { open, redeemed, forgottenUntil, rate, solves } = credits;
-  if (open.size === 0 && redeemed.size === 0 && solves.count === 0 && forgottenUntil === 0) return undefined;
-  return {
-    open: [...open].map(([id, { left, expiresAt, keptFor, keptUnits, keptUntil }]) => [id, left, expiresAt, keptFor, keptUnits, keptUntil]),
-    redeemed: [...redeemed],
-    forgottenUntil,
-    ...(rate ? { rate: [rate.burst, rate.perMinute] as const } : {}),
-    solves,
-  };
-}
-
-export function restoreCredits(credits: Credits, stored: StoredCredits): void {
-  for (const [id, left, expiresAt, keptFor, keptUnits, keptUntil] of stored.open) {
-    credits.open.set(id, { left, expiresAt, keptFor, keptUnits, keptUntil });
-  }
-  for (const [id, until] of stored.redeemed) credits.redeemed.set(id, until);
-  credits.forgottenUntil = stored.forgottenUntil ?? 0;
-  credits.rate = stored.rate ? { burst: stored.rate[0], perMinute: stored.rate[1] } : null;
-  credits.solves = stored.solves;
 }

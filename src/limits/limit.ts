@@ -78,13 +78,17 @@ export function costFor({ limits, cost, countedBy }: Charge, bit: number): numbe
 export interface Payment {
   /** The limits that a credit stands in for, as bits: the plan's rate, and its quotas where the policy says so. */
   readonly payable: number;
-  /** 32 bits of the first call's fingerprint: a fresh credit is kept for the call that earned it. */
+  /** 32 bits that tell the POST from others (passage/offer.ts): a fresh credit is kept for the one that earned it. */
   readonly tag: number;
   /** Another account has paid already: what is payable is not asked at all. */
   readonly isPrepaid: boolean;
+  /** Names this question: what it spends can be given back by it when the answer is lost. */
+  readonly attempt: number;
+  /** The credit of this account whose proof came with the call; empty for none. */
+  readonly shown: string;
 }
 
-export const UNPAYABLE: Payment = { payable: 0, tag: 0, isPrepaid: false };
+export const UNPAYABLE: Payment = { payable: 0, tag: 0, isPrepaid: false, attempt: 0, shown: "" };
 
 /** What remains of a limit: the two numbers of a `RateLimit` field. */
 export interface Meter {
@@ -123,6 +127,8 @@ export type Verdict =
       readonly observed: number;
       /** Whether a credit would have let it through. */
       readonly isPayable: boolean;
+      /** Whether one more may be earned. */
+      readonly mayEarn: boolean;
       /** What the difficulty of a challenge depends on: solves so far, and for how long the latest still make it harder. */
       readonly solves: number;
       readonly easeMs: number;

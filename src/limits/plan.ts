@@ -32,9 +32,24 @@ const powSchema = v.pipe(
   ),
 );
 
+const MAX_SATS = 10_000_000;
+const MAX_CREDIT_DAYS = 365;
+const l402Schema = v.pipe(
+  v.strictObject({
+    /** Default 3. */
+    satsPerCall: v.optional(v.pipe(positive, v.maxValue(MAX_SATS))),
+    /** What an invoice buys: so many calls, for so long. Default 10 for 30 days. */
+    calls: v.optional(v.pipe(positive, v.maxValue(MAX_CREDIT_CALLS))),
+    days: v.optional(v.pipe(positive, v.maxValue(MAX_CREDIT_DAYS))),
+  }),
+  v.check(({ satsPerCall = 1, calls = 1 }) => satsPerCall * calls <= MAX_SATS, `an invoice must not be over more than ${MAX_SATS} sats`),
+);
+
 const offersSchema = v.strictObject({
   /** A proof of work: processor time for calls. */
   pow: v.optional(v.union([v.boolean(), powSchema], "must be true, false or {difficulty?, maxDifficulty?, calls?, seconds?}")),
+  /** A Lightning payment by L402: needs `lightning` beside the plans. */
+  l402: v.optional(v.union([v.boolean(), l402Schema], "must be true, false or {satsPerCall?, calls?, days?}")),
   /** Whether what is bought also stands in for the plan's quotas. Default false. */
   quotas: v.optional(v.boolean()),
 });

@@ -22,6 +22,7 @@ export interface RememberedRefusal {
   readonly meters: readonly Meter[];
   /** As in the verdict: what a challenge is made of. */
   readonly isPayable: boolean;
+  readonly mayEarn: boolean;
   readonly solves: number;
   readonly easeMs: number;
   /** What the POST would have cost, and how many calls it had. */
@@ -54,6 +55,11 @@ export function recallRefusal(
   if (!refusal || refusal.set !== ask.set || now < refusal.refusedAt) return undefined;
   const asksForAsMuch = ask.cost >= refusal.cost && ask.calls >= refusal.calls;
   return asksForAsMuch && now < refusal.refusedAt + refusal.retryAfterMs - ask.maxWaitMs ? refusal : undefined;
+}
+
+/** A credit is there that the refusal did not know of. */
+export function forgetRefusal(memo: RefusalMemo, consumer: string, mask: number): void {
+  memo.delete(keyOf(consumer, mask));
 }
 
 function keyOf(consumer: string, mask: number): string {

@@ -10,7 +10,8 @@
 import type { Account } from "./account.ts";
 import { lastHeld, takenSince } from "./admissions.ts";
 import { refillMs } from "./bucket.ts";
-import { creditsForgettableAt, restoreCredits, storeCredits, type StoredCredits } from "./credits.ts";
+import { creditsForgettableAt } from "./credits.ts";
+import { restoreCredits, storeCredits, type StoredCredits } from "./stored-credits.ts";
 import { windowEmptyAt, type Window } from "./window.ts";
 
 /** A chunk is what was taken in this time: a lone call stores the exact value, a busy consumer many calls at once. */

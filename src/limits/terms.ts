@@ -50,9 +50,17 @@ export interface Terms extends LimitSet {
 /** What a caller is offered when its rate is empty. */
 export interface Offers {
   readonly pow: PowOffer | null;
+  readonly l402: L402Offer | null;
 }
 
 export interface PowOffer extends DifficultyBounds {
+  readonly calls: number;
+  readonly lifeMs: number;
+}
+
+export interface L402Offer {
+  readonly satsPerCall: number;
+  /** What an invoice buys, and how long it lasts. */
   readonly calls: number;
   readonly lifeMs: number;
 }
@@ -89,7 +97,7 @@ export function resolveTerms(name: string, plan: Plan, handshake: HandshakeTerms
     refuse: plan.refuse ?? "error",
     weight: plan.weight ?? DEFAULT_WEIGHT,
     payableMask: plan.offers?.quotas ? workMask : 1,
-    offers: { pow: resolvePow(plan.offers?.pow) },
+    offers: { pow: resolvePow(plan.offers?.pow), l402: resolveL402(plan.offers?.l402) },
   };
   return terms;
 }
@@ -104,6 +112,17 @@ function resolvePow(offer: NonNullable<Plan["offers"]>["pow"]): PowOffer | null 
   const base = difficulty ?? Math.min(DEFAULT_POW.base, maxDifficulty ?? DEFAULT_POW.base);
   const max = maxDifficulty ?? Math.max(DEFAULT_POW.max, base);
   return { base, max, calls, lifeMs: seconds === undefined ? DEFAULT_POW.lifeMs : seconds * 1_000 };
+}
+
+const DAY_MS = 86_400_000;
+/** What a payment buys where nothing else is said. */
+const DEFAULT_L402: L402Offer = { satsPerCall: 3, calls: 10, lifeMs: 30 * DAY_MS };
+
+function resolveL402(offer: NonNullable<Plan["offers"]>["l402"]): L402Offer | null {
+  if (offer === undefined || offer === false) return null;
+  if (offer === true) return DEFAULT_L402;
+  const { satsPerCall = DEFAULT_L402.satsPerCall, calls = DEFAULT_L402.calls, days } = offer;
+  return { satsPerCall, calls, lifeMs: days === undefined ? DEFAULT_L402.lifeMs : days * DAY_MS };
 }
 
 export function limitSet(limits: readonly Limit[]): LimitSet {

@@ -1,6 +1,7 @@
 /** To the origin and back: bytes and streams untouched, headers as an intermediary owes them (RFC 9110, 7.6). */
 
 import { PASS_PREFIX } from "../challenges/pass.ts";
+import { looksLikeL402 } from "../challenges/l402-scheme.ts";
 import { KEY_PREFIX } from "../consumers/api-keys.ts";
 import type { OriginTarget } from "../resolve-policy.ts";
 
@@ -23,18 +24,34 @@ const OWN_PREFIX = "turnpike-";
 /**
  * The request's headers without what must not travel on, with `added` on top.
  * @param consumed the header that told who is calling; a key of ours in any other is dropped all the same
+ * @param isSelling whether what is shown by L402 is the gate's
  */
-export function forwardedHeaders(incoming: Headers, consumed: string | null, added: Readonly<Record<string, string>>): Headers {
+export function forwardedHeaders(
+  incoming: Headers,
+  consumed: string | null,
+  isSelling: boolean,
+  added: Readonly<Record<string, string>>,
+): Headers {
   const headers = new Headers(incoming);
   for (const name of incoming.keys()) {
     if (name === consumed || HOP_BY_HOP.has(name) || name.startsWith(OWN_PREFIX)) headers.delete(name);
   }
   const connection = incoming.get("connection");
   if (connection !== null) for (const name of connection.split(",")) removeToken(headers, name.trim());
-  if (consumed !== "authorization" && OWN_BEARER.test(incoming.get("authorization") ?? "")) headers.delete("authorization");
+  if (consumed !== "authorization" && isOwnAuthorization(incoming.get("authorization") ?? "", isSelling)) headers.delete("authorization");
   if (consumed !== "x-api-key" && incoming.get("x-api-key")?.startsWith(KEY_PREFIX)) headers.delete("x-api-key");
   for (const name in added) headers.set(name, added[name]!);
   return headers;
+}
+
+/** The `Authorization` that travels on, or null. */
+export function forwardedAuthorization(incoming: Headers, consumed: string | null, isSelling: boolean): string | null {
+  const authorization = consumed === "authorization" ? null : incoming.get("authorization");
+  return authorization === null || isOwnAuthorization(authorization, isSelling) ? null : authorization;
+}
+
+function isOwnAuthorization(authorization: string, isSelling: boolean): boolean {
+  return OWN_BEARER.test(authorization) || (isSelling && looksLikeL402(authorization));
 }
 
 export interface OriginAddress {

@@ -21,7 +21,7 @@ const FIELDS_OF_BYTES = ["content-length", "content-digest", "repr-digest", "eta
  */
 export async function passThrough(request: Request, url: URL, body: BodyInit | null, gate: Gate, env: GateEnv): Promise<Response> {
   const { origin, mcpPaths } = gate.policy;
-  const headers = forwardedHeaders(request.headers, null, {});
+  const headers = forwardedHeaders(request.headers, null, gate.shop !== null, {});
   const upgrade = request.headers.get("upgrade");
   if (upgrade !== null) headers.set("Upgrade", upgrade);
   const { method, signal } = request;

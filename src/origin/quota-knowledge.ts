@@ -6,6 +6,7 @@
 
 import { BoundedCache } from "../bounded-cache.ts";
 import type { Caller } from "../consumers/caller.ts";
+import { forwardedAuthorization } from "./forward.ts";
 import { fingerprint } from "../mcp/fingerprint.ts";
 import type { LimitSigns } from "./limit-signs.ts";
 import { longerClosed, type Told } from "./quota-account.ts";
@@ -46,14 +47,18 @@ export class OriginKnowledge {
   #lookedAt = 0;
   #lookedFor = "";
 
-  constructor(policy: OriginQuota) {
+  readonly #isSelling: boolean;
+
+  /** @param isSelling whether what is shown by L402 is the gate's */
+  constructor(policy: OriginQuota, isSelling: boolean) {
     this.#policy = policy;
+    this.#isSelling = isSelling;
   }
 
   /** Whose word from the origin a call of this caller goes by: of the origin's one credential, or one that the caller brings. */
   credentialOf(caller: Caller, headers: Headers): string {
     if (this.#isItsOwn(caller)) return caller.id;
-    const forwarded = caller.consumedHeader === "authorization" ? null : headers.get("authorization");
+    const forwarded = forwardedAuthorization(headers, caller.consumedHeader, this.#isSelling);
     return forwarded === null ? SHARED : `authorization:${fingerprint("authorization", { forwarded })}`;
   }
 

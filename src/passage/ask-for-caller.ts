@@ -9,6 +9,7 @@ import { addressBehind } from "../consumers/address-behind.ts";
 import type { Caller } from "../consumers/caller.ts";
 import type { Decision, Refused } from "./decision.ts";
 import type { Passage } from "./passage.ts";
+import { ownPaymentShown } from "./prepaid.ts";
 import { giveBack } from "./settle.ts";
 
 export async function askForCaller(passage: Passage, caller: Caller, now: number): Promise<Decision> {
@@ -36,5 +37,10 @@ function withoutOffer({ kind, caller, terms, refusal, isRemembered }: Refused): 
 async function askAddress(passage: Passage, now: number): Promise<Decision> {
   const { gate, env, request } = passage;
   const { caller, terms } = await addressBehind(request.headers, gate, env, now);
-  return askOnTerms(passage, caller, terms, now, { mayRenew: false, watchesLoops: false, isPrepaid: false });
+  return askOnTerms(passage, caller, terms, now, {
+    mayRenew: false,
+    watchesLoops: false,
+    isPrepaid: false,
+    shown: ownPaymentShown(passage, caller),
+  });
 }

@@ -4,7 +4,7 @@
  * cannot be asked, the policy does.
  */
 
-import { askConsumer } from "../../durable-objects/ask-consumer.ts";
+import { askConsumer, undoConsumer } from "../../durable-objects/ask-consumer.ts";
 import type { Answer } from "../../durable-objects/consumer-rpc.ts";
 import { parseKeyRecord } from "../consumers/api-keys.ts";
 import type { Caller } from "../consumers/caller.ts";
@@ -13,11 +13,11 @@ import { type Decision, describePassage, loopIn, meteredLimits, refuse, unusualC
 import { type Charge, loopsIn } from "../limits/limit.ts";
 import { takeLocally, takeUnasked, UNMETERED_PER_MINUTE } from "../limits/local-bucket.ts";
 import { costOf, maskOf, payableCost, type Price, price, watchCharges } from "../limits/price.ts";
-import { recallRefusal, rememberRefusal } from "../limits/refusal-memo.ts";
+import { forgetRefusal, recallRefusal, rememberRefusal } from "../limits/refusal-memo.ts";
 import { limitsIn, type LimitSet, type Terms } from "../limits/terms.ts";
 import { tagOf } from "./offer.ts";
 import type { Passage } from "./passage.ts";
-import { payByPass, shownCredit } from "./prepaid.ts";
+import { newAttempt, ownPaymentShown, payByShown, shownCredit } from "./prepaid.ts";
 import { impossibleAnswer, strangerAnswer, unknownPlanAnswer, whyImpossible } from "../refusals/gate-errors.ts";
 import { observedLine } from "../refusals/log.ts";
 import type { MeteredLimit } from "../refusals/ratelimit-fields.ts";
@@ -38,7 +38,12 @@ export async function ask(passage: Passage, caller: Caller, now: number, mayRene
     gate.log({ event: "policy-error", where: caller.id, problem: `its plan "${caller.plan}" is not in the policy` });
     return { kind: "answer", response: unknownPlanAnswer(caller.plan, passage) };
   }
-  return askOnTerms(passage, caller, terms, now, { mayRenew, watchesLoops: true, isPrepaid: false });
+  return askOnTerms(passage, caller, terms, now, {
+    mayRenew,
+    watchesLoops: true,
+    isPrepaid: false,
+    shown: ownPaymentShown(passage, caller),
+  });
 }
 
 export interface AskOptions {
@@ -46,14 +51,16 @@ export interface AskOptions {
   readonly mayRenew: boolean;
   /** Whether the loop breaker looks at the calls. */
   readonly watchesLoops: boolean;
-  /** Whether a pass has paid for what can be paid for. */
+  /** Whether another account has paid for what can be paid for. */
   readonly isPrepaid: boolean;
+  /** The credit of the caller's own account that the request shows, as far as it has been looked at; empty for none. */
+  readonly shown: string;
 }
 
 /** The same on terms that are known already. */
 export async function askOnTerms(passage: Passage, caller: Caller, terms: Terms, now: number, options: AskOptions): Promise<Decision> {
   const { gate, env, messages } = passage;
-  const { mayRenew, watchesLoops, isPrepaid } = options;
+  const { mayRenew, watchesLoops, isPrepaid, shown } = options;
   const priced = price(messages, terms);
   logUncosted(passage, priced);
   const { set, lane } = priced;
@@ -70,16 +77,20 @@ export async function askOnTerms(passage: Passage, caller: Caller, terms: Terms,
 
   const charges = watchesLoops ? watchCharges(priced, messages, gate.policy.watches) : priced.charges;
   const tag = tagOf(messages, priced, charges);
+  const attempt = newAttempt();
   const answer = await askConsumer(env.CONSUMERS, caller.id, set.limitsText, {
     keyId: caller.keyId,
     keyVersion: caller.keyVersion,
     // Less what was spent on waiting for a slot.
     maxWaitMs: slots.slots.length === 0 ? maxWaitMs : Math.max(0, maxWaitMs - (Date.now() - now)),
     charges,
-    payment: { payable: terms.payableMask, tag, isPrepaid },
+    payment: { payable: terms.payableMask, tag, isPrepaid, attempt, shown },
   });
   if (answer?.kind !== "admit") giveSlotsBack(passage, slots.slots);
-  if (answer === null) return decideUnasked(passage, caller, terms, priced, set, credential);
+  if (answer === null) {
+    if (gate.shop) passage.ctx.waitUntil(undoConsumer(env.CONSUMERS, caller.id, attempt));
+    return decideUnasked(passage, caller, terms, priced, set, credential);
+  }
   switch (answer.kind) {
     case "stale":
       return mayRenew ? askRenewed(passage, caller, answer.record, now) : decideUnasked(passage, caller, terms, priced, set, credential);
@@ -89,14 +100,15 @@ export async function askOnTerms(passage: Passage, caller: Caller, terms: Terms,
       logObserved(passage, caller, terms, set, answer.observed);
       // Another account's credit has its own rate: it may pay also where more credits of the caller's own would not help.
       if (!isPrepaid && answer.cause !== "repeat" && (answer.violated & ~terms.payableMask) === 0) {
-        const again = (): Promise<Decision> => askOnTerms(passage, caller, terms, now, { ...options, isPrepaid: true });
-        const paid = await payByPass(passage, caller, { cost: payableCost(priced, terms), tag }, again);
+        const again = (paid: AskOptions): Promise<Decision> => askOnTerms(passage, caller, terms, now, paid);
+        const paid = await payByShown(passage, caller, { cost: payableCost(priced, terms), tag }, options, again);
         if (paid) return paid;
       }
       remember(passage, caller, priced, set, answer);
       return refuseAsked(passage, caller, terms, priced, set, answer, charges, tag);
     case "admit":
       logObserved(passage, caller, terms, set, answer.observed);
+      if (answer.paidUnits > 0) forgetRefusal(gate.memo, caller.id, maskOf(priced));
       return {
         kind: "pass",
         caller,
@@ -105,6 +117,7 @@ export async function askOnTerms(passage: Passage, caller: Caller, terms: Terms,
         waitMs: answer.waitMs,
         cost: lane === "work" ? costOf(priced) : 0,
         ticket: answer.ticket,
+        ...(answer.paidUnits > 0 ? { payer: { consumer: caller.id, ticket: answer.ticket } } : {}),
         originTicket: null,
         credential,
         slots: slots.slots,
@@ -127,7 +140,7 @@ async function recallFrom(
   if (priced.charges.length === 0) return undefined;
   const question = { cost: costOf(priced), calls: priced.charges.length, set, maxWaitMs };
   const known = recallRefusal(gate.memo, caller.id, maskOf(priced), question, now);
-  // Whoever shows a good pass may be let through by it; a made-up one is no way around what is remembered.
+  // Whoever shows a good credit may be let through by it; a made-up one is no way around what is remembered.
   if (known && !(await shownCredit(passage, caller))) {
     const retryAfterMs = known.refusedAt + known.retryAfterMs - now;
     return refuseAsked(passage, caller, terms, priced, set, { ...known, retryAfterMs }, [], tagOf(passage.messages, priced, []));
@@ -197,7 +210,7 @@ function refuseAsked(
   terms: Terms,
   priced: Price,
   set: LimitSet,
-  { cause, violated, retryAfterMs, passesAt, meters, isPayable, solves, easeMs }: AskedRefusal,
+  { cause, violated, retryAfterMs, passesAt, meters, isPayable, mayEarn, solves, easeMs }: AskedRefusal,
   charges: readonly Charge[],
   tag: number,
 ): Decision {
@@ -211,11 +224,12 @@ function refuseAsked(
     cost: unusualCost(priced),
   };
   const refused = refuse(passage, caller, terms, priced.lane, grounds, charges.length === 0);
-  return isPayable && priced.lane === "work" ? { ...refused, payable: { solves, easeMs, cost: payableCost(priced, terms), tag } } : refused;
+  if (!isPayable || priced.lane !== "work") return refused;
+  return { ...refused, payable: { mayEarn, solves, easeMs, cost: payableCost(priced, terms), tag } };
 }
 
 function remember(passage: Passage, caller: Caller, priced: Price, set: LimitSet, answer: Answer & { kind: "refuse" }): void {
-  const { cause, violated, meters, retryAfterMs, passesAt, isPayable, solves, easeMs } = answer;
+  const { cause, violated, meters, retryAfterMs, passesAt, isPayable, mayEarn, solves, easeMs } = answer;
   if (cause === "repeat" || answer.hasCredit) return;
   const asked = { cost: costOf(priced), calls: priced.charges.length, set };
   rememberRefusal(passage.gate.memo, caller.id, maskOf(priced), {
@@ -226,6 +240,7 @@ function remember(passage: Passage, caller: Caller, priced: Price, set: LimitSet
     retryAfterMs,
     passesAt,
     isPayable,
+    mayEarn,
     solves,
     easeMs,
     ...asked,

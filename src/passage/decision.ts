@@ -32,7 +32,7 @@ export interface Pass {
   readonly metered: readonly MeteredLimit[];
   /** What was charged to the address as well, for a bearer that the origin has not accepted yet. */
   readonly alongside?: Pass;
-  /** Who has paid in the caller's stead, for a refund. */
+  /** The account whose credit has paid for it, and the ticket there: the caller's own ticket when it is its own. */
   readonly payer?: { readonly consumer: string; readonly ticket: number };
 }
 

@@ -1,17 +1,19 @@
 /** The way on that comes with a refusal: a fresh challenge for each offer of the caller's plan, when what refuses can be paid for. */
 
+import type { Challenge } from "../challenges/challenge.ts";
 import { callTag } from "../challenges/challenge-id.ts";
 import { difficultyFor } from "../challenges/difficulty.ts";
 import { CHALLENGE_RANDOM_BYTES, issueChallenge, type PowChallenge } from "../challenges/proof-of-work.ts";
 import { openSecrets, type SigningKeys } from "../challenges/secrets.ts";
-import type { Caller } from "../consumers/caller.ts";
 import type { Gate, GateEnv } from "../gate.ts";
 import type { Charge } from "../limits/limit.ts";
 import type { Price } from "../limits/price.ts";
-import type { PowOffer, Terms } from "../limits/terms.ts";
+import type { PowOffer } from "../limits/terms.ts";
 import { fingerprint } from "../mcp/fingerprint.ts";
 import type { Message } from "../mcp/message.ts";
+import type { Refused } from "./decision.ts";
 import type { Passage } from "./passage.ts";
+import { verifyUrl } from "./verify-url.ts";
 
 /** What the account says of its solves: see `Verdict`. */
 export interface SolveState {
@@ -19,13 +21,23 @@ export interface SolveState {
   readonly easeMs: number;
 }
 
-/** What a challenge is made of, where what refuses can be paid for. */
+/** What an offer is made of, where what refuses can be paid for. */
 export interface Payable extends SolveState {
+  /** Whether one more credit may be earned. */
+  readonly mayEarn: boolean;
   /** The units of credit that the POST takes. */
   readonly cost: number;
-  /** Of its first call: see `tagOf`. */
+  /** See `tagOf`. */
   readonly tag: number;
 }
+
+export interface Offers {
+  readonly challenges: readonly Challenge[];
+  /** The plan sells, and the node that makes the invoices is away. */
+  readonly isPaymentAway: boolean;
+}
+
+const NO_OFFERS: Offers = { challenges: [], isPaymentAway: false };
 
 /** The keys that challenges and passes are signed with; null when the operator has set no good secret, which the log says once. */
 export async function signingKeys(gate: Gate, env: GateEnv): Promise<SigningKeys | null> {
@@ -39,14 +51,21 @@ export async function signingKeys(gate: Gate, env: GateEnv): Promise<SigningKeys
   return null;
 }
 
-/** A fresh challenge for the first call of the POST, or none when the plan offers none, or none that would pay for it all. */
-export async function offersFor(passage: Passage, caller: Caller, terms: Terms, payable: Payable): Promise<PowChallenge[]> {
+/** What the caller's plan offers for the first call of the POST: a payment first, which most payers look for in the first place. */
+export async function offersFor(passage: Passage, { caller, terms, payable, isRemembered }: Refused): Promise<Offers> {
   const { gate, env, url } = passage;
-  const { pow } = terms.offers;
-  if (!pow || payable.cost > pow.calls) return [];
+  const { pow, l402 } = terms.offers;
+  if (!payable || (!pow && !(l402 && gate.shop))) return NO_OFFERS;
   const keys = await signingKeys(gate, env);
-  if (!keys) return [];
-  return [await freshChallenge(caller.id, pow, payable, payable, verifyUrl(url, gate), keys, Date.now())];
+  if (!keys) return NO_OFFERS;
+  const verify = verifyUrl(url, gate);
+  const isEarnable = pow && payable.mayEarn && payable.cost <= pow.calls;
+  const [sold, earned] = await Promise.all([
+    l402 && gate.shop ? gate.shop.sell({ ...passage, keys }, { caller, plan: terms.plan, cost: payable.cost, isRemembered }, l402) : null,
+    isEarnable ? freshChallenge(caller.id, pow, payable, payable, verify, keys, Date.now()) : null,
+  ]);
+  const challenges = [...(sold?.kind === "challenge" ? [sold.challenge] : []), ...(earned ? [earned] : [])];
+  return { challenges, isPaymentAway: sold?.kind === "unavailable" };
 }
 
 export function freshChallenge(
@@ -63,20 +82,22 @@ export function freshChallenge(
   return issueChallenge({ consumer, difficulty, solves, call, verify }, keys, random, now);
 }
 
-export function verifyUrl(url: URL, gate: Gate): string {
-  return `${url.origin}${gate.policy.prefix}/verify`;
-}
-
 /**
- * What tells a call from others when its credit comes: 32 bits of the fingerprint of the first call in a POST.
- * @param charges with their watches, where they have been made already: the call need not be hashed again then
+ * What tells a POST from others when its credit comes: 32 bits of the fingerprint of its call; of a batch, of all its calls in
+ * their order.
+ * @param charges with their watches, where they have been made already: the calls need not be hashed again then
  */
 export function tagOf(messages: readonly Message[], { lanes }: Price, charges: readonly Charge[]): number {
-  const at = lanes.indexOf("work");
-  const first = messages[at];
-  if (first?.kind !== "request") return 0;
-  // Handshakes in a batch have charges too, and stand before it.
-  const before = lanes.slice(0, at).filter((lane) => lane === "handshake").length;
-  const whole = charges[before]?.watches.find(({ kind }) => kind !== "same-tool");
-  return callTag(whole?.fingerprint ?? fingerprint(first.method, first.params));
+  const fingerprints: number[] = [];
+  let charged = 0;
+  for (const [i, lane] of lanes.entries()) {
+    if (lane !== "work" && lane !== "handshake") continue;
+    const watch = charges[charged++]?.watches.find(({ kind }) => kind !== "same-tool");
+    const message = messages[i]!;
+    if (lane === "work" && message.kind === "request") {
+      fingerprints.push(watch?.fingerprint ?? fingerprint(message.method, message.params));
+    }
+  }
+  const [first = 0] = fingerprints;
+  return callTag(fingerprints.length > 1 ? fingerprint("batch", { fingerprints }) : first);
 }

@@ -1,5 +1,6 @@
 /** One request to an MCP endpoint on its way through the gate: what every step may look at, and none changes. */
 
+import type { Paid } from "../challenges/l402.ts";
 import type { Gate, GateEnv } from "../gate.ts";
 import type { Message } from "../mcp/message.ts";
 
@@ -15,6 +16,8 @@ export interface Passage {
   readonly messages: readonly Message[];
   readonly isBatch: boolean;
   readonly accept: string | null;
+  /** The payment that the request shows, on its account by now; null for none that counts. */
+  readonly payment: Paid | null;
   /** The bytes of a POST, as they came. */
   readonly body: Uint8Array<ArrayBuffer> | null;
 }

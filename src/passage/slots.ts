@@ -85,32 +85,3 @@ function giveBackWhenLeft(slot: Slot, { ctx, request: { signal } }: Passage): Pr
 export function giveSlotsBack({ ctx }: Passage, slots: readonly Slot[]): void {
   for (const slot of slots) ctx.waitUntil(slot.giveBack());
 }
-
-/**
- * The same answer, whose slots are given back when its body has ended, or nobody reads it any more.
- * @param signal tells that the client has left: until something is written, nothing else does
- */
-export function keepWhileStreaming(response: Response, slots: readonly Slot[], ctx: ExecutionContext, signal: AbortSignal): Response {
-  if (slots.length === 0) return response;
-  const giveBack = (): Promise<unknown> => Promise.all(slots.map((slot) => slot.giveBack()));
-  if (!response.body) {
-    ctx.waitUntil(giveBack());
-    return response;
-  }
-  const { readable, writable } = passingThrough(response.headers);
-  // The one who reads learns of a broken stream by itself.
-  ctx.waitUntil(
-    response.body
-      .pipeTo(writable, { signal })
-      .catch(() => undefined)
-      .then(giveBack),
-  );
-  return new Response(readable, response);
-}
-
-/** An answer that tells its length still does behind it. One that is compressed is compressed anew, and has another. */
-function passingThrough(headers: Headers): IdentityTransformStream {
-  const length = Number(headers.get("content-length") ?? Number.NaN);
-  const isKnown = Number.isSafeInteger(length) && length >= 0 && !headers.has("content-encoding");
-  return isKnown ? new FixedLengthStream(length) : new IdentityTransformStream();
-}

@@ -1,6 +1,6 @@
 /** A refusal, or any other answer of the gate's own, in the form that the request can read. */
 
-import { powChallengeValue } from "../challenges/www-authenticate.ts";
+import { challengeValues } from "../challenges/www-authenticate.ts";
 import type { Message, RequestId } from "../mcp/message.ts";
 import type { Problem } from "./problem.ts";
 import { problemOf } from "./problem.ts";
@@ -41,7 +41,7 @@ export function refusalAnswer(refusal: Refusal, asked: Asked, asResult: boolean,
     headers["RateLimit-Policy"] = fields.policy;
     headers["RateLimit"] = fields.remaining;
   }
-  const ways = (refusal.challenges ?? []).map(powChallengeValue);
+  const ways = challengeValues(refusal.challenges ?? []);
   if (ways.length > 0) headers["WWW-Authenticate"] = ways.join(", ");
   if (isResult) {
     // No structuredContent: SDK 1.x checks it against the tool's schema and throws the whole answer away.

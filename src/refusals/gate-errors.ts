@@ -7,9 +7,9 @@ import { type BadMessage, INVALID_REQUEST } from "../mcp/message.ts";
 import { type Asked, NOBODY, plainProblem, problemAnswer } from "./answer.ts";
 import { duration, wordLimit } from "./wording.ts";
 
-const UNAVAILABLE_RETRY_S = 5;
+export const UNAVAILABLE_RETRY_S = 5;
 /** Whose 503 it is: a client may come again after one of the gate's, for nothing has run. */
-const EDGE_CAPACITY = { cause: "capacity", limiter: "edge" } as const;
+export const EDGE_CAPACITY = { cause: "capacity", limiter: "edge" } as const;
 /** nginx's code for a request whose client closed it; nobody is there to read it. */
 const CLIENT_CLOSED_REQUEST = 499;
 

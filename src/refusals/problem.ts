@@ -33,7 +33,8 @@ export function problemOf(refusal: Refusal, detail: string): Problem {
     ...(refusal.isEstimated ? { estimated: true } : {}),
     ...(refusal.loop ? { loop: refusal.loop.kind } : {}),
     ...(refusal.cost === undefined ? {} : { cost: refusal.cost }),
-    ...(refusal.challenges ? { challenges: refusal.challenges } : {}),
+    ...(refusal.challenges?.length ? { challenges: refusal.challenges } : {}),
+    ...(refusal.isPaymentAway ? { payment: "unavailable" } : {}),
     ...(refusal.origin?.answer ? { origin: refusal.origin.answer } : {}),
   };
 }

@@ -1,6 +1,6 @@
 /** A refusal, before it is put on the wire: everything that is said of a POST that may not pass now. */
 
-import type { PowChallenge } from "../challenges/proof-of-work.ts";
+import type { Challenge } from "../challenges/challenge.ts";
 import type { AnyLimit, LoopKind } from "../limits/limit.ts";
 import type { Lane } from "../mcp/lanes.ts";
 import type { MeteredLimit } from "./ratelimit-fields.ts";
@@ -37,7 +37,9 @@ export interface Refusal {
   readonly loop?: Loop;
   readonly origin?: OriginLimit;
   /** Ways on: signed instances of what the caller's plan offers. */
-  readonly challenges?: readonly PowChallenge[];
+  readonly challenges?: readonly Challenge[];
+  /** The plan sells, and nothing can be paid at the moment. */
+  readonly isPaymentAway?: boolean;
   /** What the POST costs, when that is not one for each call. */
   readonly cost?: number;
   /** What remains of each limit that was asked about; empty when the object was not asked. */

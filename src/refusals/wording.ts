@@ -5,6 +5,7 @@
  */
 
 import type { AnyLimit } from "../limits/limit.ts";
+import type { Challenge } from "../challenges/challenge.ts";
 import type { Loop, OriginLimit, Refusal } from "./refusal.ts";
 
 /** Longer than this, an agent should not sleep: SDKs time out around a tool call after a minute. */
@@ -14,12 +15,21 @@ const MAX_QUOTED_CHARS = 300;
 
 /** @param place where the reader finds what is not in the text */
 export function wordRefusal(refusal: Refusal, place = "this error's data"): string {
-  return `${wordCause(refusal)} ${wordWayOn(refusal)}${refusal.challenges?.length ? wordOffer(place) : ""}`;
+  return `${wordCause(refusal)} ${wordWayOn(refusal)}${wordOffers(refusal, place)}`;
 }
 
-/** Said to whoever reads the text alone; a client of ours has acted on the challenge before anybody reads it. */
-function wordOffer(place: string): string {
-  return ` Or go on at once: solve the proof of work under "challenges" in ${place}, POST the solution to its "verify" URL, and send the same call again.`;
+/** Said to whoever reads the text alone; a client of ours has acted on the challenges before anybody reads it. */
+function wordOffers({ challenges = [], isPaymentAway }: Refusal, place: string): string {
+  const away = isPaymentAway ? " Paying is not possible at the moment." : "";
+  if (challenges.length === 0) return away;
+  const ways = challenges.map((challenge, i) => wordOffer(challenge, i === 0 ? `under "challenges" in ${place}` : "there"));
+  return `${away} Or go on at once: ${ways.join("; or ")}.`;
+}
+
+function wordOffer(challenge: Challenge, where: string): string {
+  return challenge.type === "pow"
+    ? `solve the proof of work ${where}, POST the solution to its "verify" URL, and send the same call again`
+    : `pay the Lightning invoice ${where} (${challenge.priceSats} sats for ${calls(challenge.calls)}), and send the same call again with the header "Authorization: L402 <macaroon>:<preimage>"`;
 }
 
 function wordCause(refusal: Refusal): string {

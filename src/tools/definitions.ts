@@ -4,16 +4,32 @@
  */
 
 import * as v from "valibot";
-import type { PowChallenge as Challenge, Solution } from "../challenges/proof-of-work.ts";
+import type { L402Challenge as SignedL402Challenge } from "../challenges/l402.ts";
+import type { PowChallenge as SignedPowChallenge } from "../challenges/proof-of-work.ts";
+import { looksLikePayment, type Proof } from "../challenges/proof-input.ts";
+import { isRecord } from "../mcp/message.ts";
 import { duration } from "../refusals/wording.ts";
 import type { ToolServer } from "./answer-mcp.ts";
-import { CHALLENGE_OUTPUT, MAX_NONCE_CHARS, MAX_SOLUTION_CHARS, NO_INPUT, STATUS_OUTPUT, VERIFY_INPUT, VERIFY_OUTPUT } from "./schemas.ts";
+import {
+  CHALLENGE_OUTPUT,
+  MAX_MACAROON_CHARS,
+  MAX_NONCE_CHARS,
+  MAX_SOLUTION_CHARS,
+  NO_INPUT,
+  STATUS_OUTPUT,
+  VERIFY_INPUT,
+  VERIFY_OUTPUT,
+} from "./schemas.ts";
 import type { GateTool, ToolResult } from "./tool.ts";
 
 export const TOOL_NAMES = ["challenge", "verify", "status"] as const;
 
 /** A proof of work to be done; a tool takes the solution, so no URL need be told. */
-export type PowChallenge = Omit<Challenge, "verify">;
+type PowChallenge = Omit<SignedPowChallenge, "verify">;
+/** The same for an invoice to be paid. */
+export type L402Challenge = Omit<SignedL402Challenge, "verify">;
+export type Challenge = PowChallenge | L402Challenge;
+export type ChallengeType = Challenge["type"];
 
 /** What a solved challenge has won. */
 export interface Verified {
@@ -21,8 +37,12 @@ export interface Verified {
   readonly token: string;
   /** Prepaid calls. */
   readonly calls: number;
-  /** ISO 8601. */
+  /** Until when the pass is good: ISO 8601. */
   readonly expiresAt: string;
+  /** Until when the calls are, where that is longer: ISO 8601. */
+  readonly callsExpireAt?: string;
+  /** Only calls that show the token, or the payment, are paid for. */
+  readonly mustBeShown?: true;
 }
 
 export interface ConsumerStatus {
@@ -52,9 +72,26 @@ export type Outcome<T> =
 
 /** What the tools do, for the caller at hand. They reject for faults of the gate only. */
 export interface GateActions {
-  readonly challenge: () => Promise<Outcome<PowChallenge>>;
-  readonly verify: (solution: Solution) => Promise<Outcome<Verified>>;
+  /** @param type null for what the plan offers */
+  readonly challenge: (type: ChallengeType | null) => Promise<Outcome<Challenge>>;
+  readonly verify: (proof: Proof) => Promise<Outcome<Verified>>;
   readonly status: () => Promise<Outcome<ConsumerStatus>>;
+  /** What is said of payments; null where none are taken. */
+  readonly payments: PaymentTexts | null;
+}
+
+/** Where calls can be paid for with money, the tools speak of it too. */
+export interface PaymentTexts {
+  readonly challengeInput: object;
+  readonly challengeOutput: object;
+  readonly verifyInput: object;
+  /** Added to what is said of `challenge`, of `verify`, and of a mistake in its arguments. */
+  readonly ofChallenge: string;
+  readonly ofVerify: string;
+  readonly remedy: string;
+  readonly wordInvoice: (challenge: L402Challenge, verify: string) => string;
+  /** Said of calls that are paid for only where the payment is shown. */
+  readonly wordToShow: (verified: Verified) => string;
 }
 
 /** @param prefix of the tools' names where they stand among an origin's own; the texts name each other by it */
@@ -69,66 +106,87 @@ export function gateToolServer(actions: GateActions): ToolServer {
 
 const INSTRUCTIONS = [
   "Tools of the gate that stands in front of an MCP server and limits calls to it.",
-  "When a call to that server is refused and its refusal offers a proof of work, take its challenge (or a fresh one from challenge), solve it, hand the solution to verify, and send the refused call again, unchanged.",
+  "When a call to that server is refused and its refusal offers challenges, take one of them (or a fresh one from challenge), do what it asks for, hand the proof to verify, and send the refused call again, unchanged.",
   "status tells what is left before a call is refused.",
 ].join(" ");
 
 const NEEDS_CODE =
   "The nonce is found by trying, so you need to run code for it: it cannot be had by thinking. Where you cannot run code, wait the time that the refusal tells instead.";
 
-function challengeTool({ challenge }: GateActions, prefix: string): GateTool {
+const NOTHING = v.strictObject({});
+const CHALLENGE_CHOICE = v.strictObject({ type: v.optional(v.picklist(["pow", "l402"], 'must be "pow" or "l402"')) });
+
+function challengeTool({ challenge, payments }: GateActions, prefix: string): GateTool {
   const verify = `${prefix}verify`;
+  const remedy = payments ? "No challenge was made." : "This tool takes no arguments.";
   return {
     name: `${prefix}challenge`,
-    title: "Get a proof-of-work challenge",
+    title: payments ? "Get a challenge" : "Get a proof-of-work challenge",
     description: [
       "Gets a challenge whose solution buys a few more calls with processor time when your plan's rate is used up.",
       "Call it when a call was refused for its rate and the refusal has no challenge with it, or that one has expired.",
       `Then find a nonce, any text, such that SHA-256(salt + nonce), both as UTF-8, begins with \`difficulty\` zero bits; call ${verify} with id, salt, nonce and signature; and send the refused call again, unchanged.`,
       NEEDS_CODE,
+      ...(payments ? [payments.ofChallenge] : []),
     ].join(" "),
-    inputSchema: NO_INPUT,
-    outputSchema: CHALLENGE_OUTPUT,
+    inputSchema: payments?.challengeInput ?? NO_INPUT,
+    outputSchema: payments?.challengeOutput ?? CHALLENGE_OUTPUT,
     annotations: { readOnlyHint: true, openWorldHint: false },
     async call(args) {
-      const parsed = parseArguments(v.strictObject({}), args, "This tool takes no arguments.");
-      return parsed.ok ? told(await challenge(), (value) => wordChallenge(value, verify)) : parsed.result;
+      const parsed = parseArguments<v.InferOutput<typeof CHALLENGE_CHOICE>>(payments ? CHALLENGE_CHOICE : NOTHING, args, remedy);
+      return parsed.ok
+        ? told(await challenge(parsed.value.type ?? null), (value) => wordChallenge(value, verify, payments))
+        : parsed.result;
     },
   };
 }
 
-const solutionText = (maxChars: number) =>
+const argumentText = (maxChars: number) =>
   v.pipe(
     v.string("must be a string"),
     v.minLength(1, "must not be empty"),
     v.maxLength(maxChars, `must have at most ${maxChars} characters`),
   );
 const solution = v.strictObject({
-  id: solutionText(MAX_SOLUTION_CHARS),
-  salt: solutionText(MAX_SOLUTION_CHARS),
-  nonce: solutionText(MAX_NONCE_CHARS),
-  signature: solutionText(MAX_SOLUTION_CHARS),
+  id: argumentText(MAX_SOLUTION_CHARS),
+  salt: argumentText(MAX_SOLUTION_CHARS),
+  nonce: argumentText(MAX_NONCE_CHARS),
+  signature: argumentText(MAX_SOLUTION_CHARS),
 });
+const payment = v.strictObject({ macaroon: argumentText(MAX_MACAROON_CHARS), preimage: argumentText(MAX_SOLUTION_CHARS) });
 
-function verifyTool({ verify }: GateActions, prefix: string): GateTool {
+function verifyTool({ verify, payments }: GateActions, prefix: string): GateTool {
   const challenge = `${prefix}challenge`;
-  const remedy = `Nothing was verified. Send id, salt and signature exactly as ${challenge} or the refusal gave them, and the nonce you found, each as a string.`;
+  const remedy = `Nothing was verified. Send id, salt and signature exactly as ${challenge} or the refusal gave them, and the nonce you found, each as a string.${payments?.remedy ?? ""}`;
   return {
     name: `${prefix}verify`,
-    title: "Hand in a solved challenge",
+    title: payments ? "Hand in a solved challenge or a payment" : "Hand in a solved challenge",
     description: [
       `Hands in the solution of a challenge, from ${challenge} or from the refusal of a call.`,
       "A right one puts prepaid calls on your account. Then send the refused call again, exactly as it was and with nothing added: it is paid for.",
       "Each challenge counts once; handing it in again adds nothing.",
+      ...(payments ? [payments.ofVerify] : []),
     ].join(" "),
-    inputSchema: VERIFY_INPUT,
+    inputSchema: payments?.verifyInput ?? VERIFY_INPUT,
     outputSchema: VERIFY_OUTPUT,
     annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
     async call(args) {
-      const parsed = parseArguments(solution, args, remedy);
-      return parsed.ok ? told(await verify(parsed.value), wordVerified) : parsed.result;
+      const parsed = payments && isRecord(args) && looksLikePayment(args) ? parsePayment(args, remedy) : parseSolution(args, remedy);
+      return parsed.ok ? told(await verify(parsed.value), (value) => wordVerified(value, payments)) : parsed.result;
     },
   };
+}
+
+function parseSolution(args: unknown, remedy: string): Parsed<Proof> {
+  const parsed = parseArguments(solution, args, remedy);
+  return parsed.ok ? { ok: true, value: { kind: "solution", solution: parsed.value } } : parsed;
+}
+
+function parsePayment(args: unknown, remedy: string): Parsed<Proof> {
+  const parsed = parseArguments(payment, args, remedy);
+  if (!parsed.ok) return parsed;
+  const { macaroon, preimage } = parsed.value;
+  return { ok: true, value: { kind: "payment", credential: { macaroons: [macaroon], preimage } } };
 }
 
 function statusTool({ status }: GateActions, prefix: string): GateTool {
@@ -143,7 +201,7 @@ function statusTool({ status }: GateActions, prefix: string): GateTool {
     outputSchema: STATUS_OUTPUT,
     annotations: { readOnlyHint: true, openWorldHint: false },
     async call(args) {
-      const parsed = parseArguments(v.strictObject({}), args, "This tool takes no arguments.");
+      const parsed = parseArguments(NOTHING, args, "This tool takes no arguments.");
       return parsed.ok ? told(await status(), wordStatus) : parsed.result;
     },
   };
@@ -154,7 +212,9 @@ function told<T extends object>(outcome: Outcome<T>, word: (value: T) => string)
   return { kind: "answer", text: word(outcome.value), data: outcome.value };
 }
 
-function wordChallenge({ difficulty, expiresAt }: PowChallenge, verify: string): string {
+function wordChallenge(challenge: Challenge, verify: string, payments: PaymentTexts | null): string {
+  if (challenge.type === "l402") return payments?.wordInvoice(challenge, verify) ?? "";
+  const { difficulty, expiresAt } = challenge;
   return [
     `Find a nonce, any text, such that SHA-256(salt + nonce) begins with ${difficulty} zero bits: about ${2 ** difficulty} attempts. In Python, with salt set:`,
     `import hashlib, itertools; print(next(n for n in map(str, itertools.count()) if int.from_bytes(hashlib.sha256((salt + n).encode()).digest(), "big") >> ${256 - difficulty} == 0))`,
@@ -162,9 +222,11 @@ function wordChallenge({ difficulty, expiresAt }: PowChallenge, verify: string):
   ].join("\n");
 }
 
-function wordVerified({ calls, expiresAt }: Verified): string {
+function wordVerified(verified: Verified, payments: PaymentTexts | null): string {
+  if (payments && verified.mustBeShown) return payments.wordToShow(verified);
+  const { calls, expiresAt, callsExpireAt = expiresAt } = verified;
   const prepaid = calls === 1 ? "1 prepaid call is" : `${calls} prepaid calls are`;
-  return `Accepted: ${prepaid} on your account until ${expiresAt}. Now send the refused call again, unchanged and with nothing added. You need not pass the token on.`;
+  return `Accepted: ${prepaid} on your account until ${callsExpireAt}. Now send the refused call again, unchanged and with nothing added. You need not pass the token on.`;
 }
 
 function wordStatus({ plan, limits, credits }: ConsumerStatus): string {

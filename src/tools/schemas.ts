@@ -8,19 +8,24 @@ export const MAX_SOLUTION_CHARS = 1_024;
 /** A counter in decimal needs 20 for 64 bits. */
 export const MAX_NONCE_CHARS = 128;
 
+/** Far more than a macaroon of the gate's has, also with restrictions added to it. */
+export const MAX_MACAROON_CHARS = 8_192;
+
 /** Some clients refuse a schema without `properties`. */
 export const NO_INPUT = { type: "object", properties: {}, additionalProperties: false } as const;
 
-const string = (description: string, maxLength: number) => ({ type: "string", minLength: 1, maxLength, description }) as const;
+export const string = (description: string, maxLength: number) => ({ type: "string", minLength: 1, maxLength, description }) as const;
+
+export const SOLUTION = {
+  id: string("The challenge's id, as it was given.", MAX_SOLUTION_CHARS),
+  salt: string("The challenge's salt, as it was given.", MAX_SOLUTION_CHARS),
+  nonce: string("The text you found, such that SHA-256(salt + nonce) begins with enough zero bits.", MAX_NONCE_CHARS),
+  signature: string("The challenge's signature, as it was given.", MAX_SOLUTION_CHARS),
+} as const;
 
 export const VERIFY_INPUT = {
   type: "object",
-  properties: {
-    id: string("The challenge's id, as it was given.", MAX_SOLUTION_CHARS),
-    salt: string("The challenge's salt, as it was given.", MAX_SOLUTION_CHARS),
-    nonce: string("The text you found, such that SHA-256(salt + nonce) begins with enough zero bits.", MAX_NONCE_CHARS),
-    signature: string("The challenge's signature, as it was given.", MAX_SOLUTION_CHARS),
-  },
+  properties: SOLUTION,
   required: ["id", "salt", "nonce", "signature"],
   additionalProperties: false,
 } as const;
@@ -44,7 +49,9 @@ export const VERIFY_OUTPUT = {
   properties: {
     token: { type: "string", description: "Stands for the credit, for a backend that asks for it. The refused call does not need it." },
     calls: { type: "integer", minimum: 0, description: "Prepaid calls that are on your account now." },
-    expiresAt: { type: "string", description: "ISO 8601. The credit is gone then." },
+    expiresAt: { type: "string", description: "ISO 8601. The token is good until then." },
+    callsExpireAt: { type: "string", description: "ISO 8601. The calls are good until then, where that is longer." },
+    mustBeShown: { const: true, description: "Only calls that show the token, or the payment, are paid for." },
   },
   required: ["token", "calls", "expiresAt"],
 } as const;

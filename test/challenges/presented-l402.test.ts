@@ -1,8 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { looksLikeL402, presentedL402, readL402, readL402Body } from "../../src/challenges/presented-l402.ts";
+import { looksLikeL402 } from "../../src/challenges/l402-scheme.ts";
+import { presentedL402, readL402, readL402Body } from "../../src/challenges/presented-l402.ts";
 
 const PREIMAGE = "0b".repeat(32);
 const CREDENTIAL = { macaroons: ["AgEE"], preimage: PREIMAGE };
+
+function meta(text: unknown): Record<string, unknown> {
+  return { _meta: { "turnpike/pass": text } };
+}
 
 describe("an L402 credential in a header", () => {
   test.each([
@@ -12,26 +17,40 @@ describe("an L402 credential in a header", () => {
     `Lsat   AgEE:${PREIMAGE} `,
     `L402 AgEE : ${PREIMAGE}`,
   ])("is read as %s", (value) => {
-    expect(presentedL402(new Headers({ Authorization: value }))).toEqual(CREDENTIAL);
+    expect(presentedL402(new Headers({ Authorization: value }), [])).toEqual(CREDENTIAL);
     expect(looksLikeL402(value)).toBe(true);
   });
 
-  test("may have several macaroons, of which the first four are taken", () => {
-    expect(readL402(`L402 AgEE, AgEF,AgEG:${PREIMAGE}`)?.macaroons).toEqual(["AgEE", "AgEF", "AgEG"]);
-    expect(readL402(`L402 ${"AgEE,".repeat(1_000)}:${PREIMAGE}`)?.macaroons).toHaveLength(4);
+  test("may have several macaroons, of which the first two are taken", () => {
+    expect(readL402(`L402 AgEE, AgEF,AgEG:${PREIMAGE}`)?.macaroons).toEqual(["AgEE", "AgEF"]);
+    expect(readL402(`L402 ${"AgEE,".repeat(1_000)}:${PREIMAGE}`)?.macaroons).toHaveLength(2);
   });
 
   test("stands in Turnpike-Pass where Authorization is the origin's", () => {
     const headers = new Headers({ Authorization: "Bearer of-the-origin", "Turnpike-Pass": `L402 AgEE:${PREIMAGE}` });
-    expect(presentedL402(headers)).toEqual(CREDENTIAL);
+    expect(presentedL402(headers, [])).toEqual(CREDENTIAL);
     const both = new Headers({ Authorization: `L402 AAAA:${PREIMAGE}`, "Turnpike-Pass": `L402 AgEE:${PREIMAGE}` });
-    expect(presentedL402(both)).toEqual(CREDENTIAL);
+    expect(presentedL402(both, [])).toEqual(CREDENTIAL);
     const pass = new Headers({ Authorization: `L402 AgEE:${PREIMAGE}`, "Turnpike-Pass": "tpass_x" });
-    expect(presentedL402(pass)).toEqual(CREDENTIAL);
+    expect(presentedL402(pass, [])).toEqual(CREDENTIAL);
+  });
+
+  test("stands in _meta of a message where no header has one, in the first message that has", () => {
+    const messages = [
+      { kind: "response" },
+      { kind: "notification", method: "notifications/initialized", params: {} },
+      { kind: "request", id: 2, method: "tools/call", params: meta(`L402 AgEE:${PREIMAGE}`) },
+      { kind: "request", id: 3, method: "tools/call", params: meta(`L402 AAAA:${PREIMAGE}`) },
+    ] as const;
+    expect(presentedL402(new Headers(), messages)).toEqual(CREDENTIAL);
+    expect(presentedL402(new Headers({ Authorization: `L402 AgEF:${PREIMAGE}` }), messages)?.macaroons).toEqual(["AgEF"]);
+    for (const other of ["tpass_x", 7, null]) {
+      expect(presentedL402(new Headers(), [{ kind: "request", id: 1, method: "tools/call", params: meta(other) }])).toBeNull();
+    }
   });
 
   test.each(["Bearer AgEE", "L4022 AgEE:00", "L402x", "Basic TDQwMg==", "", "XL402 AgEE:00"])("is not seen in %s", (value) => {
-    expect(presentedL402(new Headers({ Authorization: value }))).toBeNull();
+    expect(presentedL402(new Headers({ Authorization: value }), [])).toBeNull();
     expect(looksLikeL402(value)).toBe(false);
   });
 

@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { L402Challenge } from "../../src/challenges/l402.ts";
 import { challengeValues, l402ChallengeValue, powChallengeValue } from "../../src/challenges/www-authenticate.ts";
-import { challengeFor } from "./keys.ts";
+import { challengeFor, VERIFY } from "./keys.ts";
 
 interface Parsed {
   readonly scheme: string;
@@ -86,6 +86,7 @@ describe("WWW-Authenticate for L402", () => {
     priceSats: 30,
     calls: 10,
     expiresAt: "2026-11-21T12:10:00Z",
+    verify: VERIFY,
   };
 
   test("reads as in the documentation", () => {

@@ -4,42 +4,67 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { makeKey } from "../support/admin.ts";
 import { withAgent } from "../support/agents.ts";
-import { type ChallengeGate, startChallengeGate } from "../support/challenge-gate.ts";
+import { startChallengeGate } from "../support/challenge-gate.ts";
 import { freePort, REPO, run, scratch, turnpike } from "../support/command.ts";
 import { type CountingServer, startCountingServer } from "../support/counting-server.ts";
+import type { RunningGate } from "../support/gate.ts";
 import { toolCall } from "../support/http.ts";
 import { BookWallet } from "../support/book-wallet.ts";
+import { NodeWallet } from "../support/node-wallet.ts";
 import { NOTICE, type NwcWallet, startNwcWallet } from "../support/nostr-relay.ts";
-import { startHost } from "../support/stdio-host.ts";
+import { clientOf, startSellingGate, startTestNode, type TestNode } from "../support/selling-gate.ts";
+import { startHost, type StdioHost } from "../support/stdio-host.ts";
 
 const URL_OF_NOBODY = "http://127.0.0.1:9/mcp";
 
-let server: CountingServer;
-beforeAll(async () => {
-  server = await startCountingServer();
-});
-afterAll(() => server.stop());
+/** Calls that cost nothing; then two for 30 sats. */
+const FREE = 3;
+const plan = { rate: { perMinute: 1, burst: FREE }, maxWaitSeconds: 0, offers: { l402: { satsPerCall: 15, calls: 2 } } };
 
-let payer: BookWallet;
-let gate: ChallengeGate;
+let node: TestNode;
+let server: CountingServer;
+let gate: RunningGate;
+beforeAll(async () => {
+  [node, server] = await Promise.all([startTestNode(), startCountingServer()]);
+  gate = await startSellingGate(node, { plans: { anonymous: plan, sold: plan } }, { origin: server.url });
+});
+afterAll(async () => {
+  await gate.stop();
+  await Promise.all([node.stop(), server.stop()]);
+});
+
+let payer: NodeWallet;
 let wallet: NwcWallet;
+let key: string;
 let failure: { code: string; message: string } | null;
 beforeEach(async () => {
-  payer = new BookWallet();
+  payer = new NodeWallet(node);
   failure = null;
   wallet = await startNwcWallet(payer, () => failure);
-  gate = await startChallengeGate({ origin: server.url, burst: 1, perMinute: 1, sells: { book: payer.book, priceSats: 30, calls: 2 } });
+  ({ key } = await makeKey(gate, "sold"));
 });
 const children: ChildProcess[] = [];
 afterEach(async () => {
   for (const child of children.splice(0)) child.kill("SIGKILL");
-  await gate.stop();
   await wallet.stop();
+  expect(payer.failures).toEqual([]);
 });
 
 let made = 0;
 const nextText = (): string => `nwc text ${++made}`;
+
+async function useUpPlan(host: StdioHost, calls = FREE): Promise<void> {
+  for (let i = 0; i < calls; i++) await host.call("count", { text: nextText() });
+}
+
+/** The address in a file, so that it is in no argument. */
+function fileWith(address: string): string {
+  const file = join(scratch(), "wallet");
+  writeFileSync(file, `${address}\n`);
+  return file;
+}
 
 /** A command that ends before it has begun. */
 function refused(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
@@ -47,12 +72,16 @@ function refused(args: readonly string[], env: Readonly<Record<string, string>> 
 }
 
 describe("turnpike connect with a wallet", () => {
-  it("pays from it, says so, and stops at its budget", async () => {
-    const args = ["--network", "regtest", "--budget", "40", "--max-wait", "1"];
-    const host = await startHost("client-2-auto", gate.url, { args, env: { TURNPIKE_WALLET: wallet.address } });
+  it.each([
+    ["a key", "--wallet-file"],
+    ["no key", "--wallet"],
+  ])("with %s pays from that of %s, says so, and stops at its budget", async (caller, option) => {
+    const of = option === "--wallet" ? wallet.address : fileWith(wallet.address);
+    const args = [option, of, "--network", "regtest", "--budget", "40", "--max-wait", "1"];
+    const host = await startHost("client-2-auto", gate.url, { args, env: caller === "a key" ? { TURNPIKE_KEY: key } : {} });
     const told: string[] = [];
     try {
-      for (let i = 0; i < 3; i++) {
+      for (let i = 0; i < FREE + 2; i++) {
         const text = nextText();
         const answer = await host.call("count", { text }, { onProgress: ({ message }) => told.push(message ?? "") });
         expect(answer.content[0]!.text).toBe(`${text} has run 1 times`);
@@ -63,20 +92,33 @@ describe("turnpike connect with a wallet", () => {
     }
     expect(told[0]).toBe("over the limit: paying 30 sats for 2 calls, which leaves 10 sats of the budget");
     expect(told[1]).toMatch(/^paid 30 sats in [\d.]+ s, good for 2 calls$/);
-    expect(host.said()).toContain(`bridging stdio to ${gate.url}, with a wallet`);
+    expect(host.said()).toContain(`bridging stdio to ${gate.url}${caller === "a key" ? ", with an API key" : ""}, with a wallet`);
     expect(host.said()).not.toContain(wallet.secret);
     expect(payer.paidSats).toBe(30);
-    expect([...gate.offences, ...payer.offences]).toEqual([]);
+  });
+
+  it("leaves what it has bought and not used on the account", async () => {
+    const host = await startHost("sdk-1", gate.url, {
+      args: ["--network", "regtest"],
+      env: { TURNPIKE_KEY: key, TURNPIKE_WALLET: wallet.address },
+    });
+    try {
+      await useUpPlan(host, FREE + 1);
+    } finally {
+      await host.close();
+    }
+    expect(payer.paidSats).toBe(30);
+    expect((await clientOf(gate, { "X-API-Key": key }).status()).credits).toBe(1);
   });
 
   it("has nothing but messages on stdout, whatever the relay says", async () => {
     const args = [join(REPO, "src/cli/main.ts"), "connect", gate.url, "--network", "regtest"];
-    const bridge = spawn(process.execPath, args, { env: { ...process.env, TURNPIKE_WALLET: wallet.address } });
+    const bridge = spawn(process.execPath, args, { env: { ...process.env, TURNPIKE_KEY: key, TURNPIKE_WALLET: wallet.address } });
     children.push(bridge);
     const heard = { stdout: "", stderr: "" };
     for (const from of ["stdout", "stderr"] as const) bridge[from].on("data", (chunk: Buffer) => (heard[from] += chunk.toString()));
-    for (const id of [1, 2]) bridge.stdin.write(`${JSON.stringify(toolCall("count", { text: nextText() }, id))}\n`);
-    await vi.waitFor(() => expect(heard.stdout.trim().split("\n")).toHaveLength(2), { timeout: 15_000 });
+    for (const id of [1, 2, 3, 4]) bridge.stdin.write(`${JSON.stringify(toolCall("count", { text: nextText() }, id))}\n`);
+    await vi.waitFor(() => expect(heard.stdout.trim().split("\n")).toHaveLength(4), { timeout: 15_000 });
     expect(heard.stderr).toContain(NOTICE);
     for (const line of heard.stdout.trim().split("\n")) expect(JSON.parse(line)).toMatchObject({ jsonrpc: "2.0" });
     expect(payer.paidSats).toBe(30);
@@ -84,13 +126,14 @@ describe("turnpike connect with a wallet", () => {
 
   it("tells a payment that failed from one of which nobody knows", async () => {
     const args = ["--network", "regtest", "--budget", "60", "--max-wait", "1"];
-    const host = await startHost("client-2-modern", gate.url, { args, env: { TURNPIKE_WALLET: wallet.address } });
+    const host = await startHost("client-2-modern", gate.url, { args, env: { TURNPIKE_KEY: key, TURNPIKE_WALLET: wallet.address } });
     try {
-      await host.call("count", { text: nextText() });
+      await useUpPlan(host);
       failure = { code: "INSUFFICIENT_BALANCE", message: "not enough sats" };
       for (let i = 0; i < 3; i++)
         await expect(host.call("count", { text: nextText() })).rejects.toThrow("the wallet did not pay its invoice (not enough sats)");
       failure = { code: "INTERNAL", message: "something broke" };
+      // Each is offered another invoice.
       for (let i = 0; i < 2; i++)
         await expect(host.call("count", { text: nextText() })).rejects.toThrow(
           "nobody knows whether the invoice is paid (something broke)",
@@ -105,9 +148,9 @@ describe("turnpike connect with a wallet", () => {
   it("goes on when the wallet's relay is away: nothing is paid, and nothing counts as paid", async () => {
     const address = wallet.address.replace(/relay=[^&]+/, `relay=ws://127.0.0.1:${await freePort()}`);
     const args = ["--network", "regtest", "--budget", "30", "--max-wait", "1"];
-    const host = await startHost("sdk-1", gate.url, { args, env: { TURNPIKE_WALLET: address } });
+    const host = await startHost("sdk-1", gate.url, { args, env: { TURNPIKE_KEY: key, TURNPIKE_WALLET: address } });
     try {
-      await host.call("count", { text: nextText() });
+      await useUpPlan(host);
       for (let i = 0; i < 2; i++)
         await expect(host.call("count", { text: nextText() })).rejects.toThrow(
           "the wallet did not pay its invoice (Failed to connect to ws:",
@@ -118,27 +161,30 @@ describe("turnpike connect with a wallet", () => {
   });
 
   it("keeps what the gate has not taken, and tells the macaroon and the preimage, so that they can be used", async () => {
-    const sells = { book: payer.book, priceSats: 30, calls: 2, isBroken: true };
+    const book = new BookWallet();
+    const ofBook = await startNwcWallet(book);
+    const sells = { book: book.book, priceSats: 30, calls: 2, isBroken: true };
     const broken = await startChallengeGate({ origin: server.url, burst: 1, perMinute: 1, sells });
     const args = ["--network", "regtest", "--max-wait", "1"];
-    const host = await startHost("client-2-auto", broken.url, { args, env: { TURNPIKE_WALLET: wallet.address } });
+    const host = await startHost("client-2-auto", broken.url, { args, env: { TURNPIKE_WALLET: ofBook.address } });
     try {
       await host.call("count", { text: nextText() });
       const credential = /Authorization: L402 [\w+/=-]+:[\da-f]{64}/;
       for (let i = 0; i < 2; i++) await expect(host.call("count", { text: nextText() })).rejects.toThrow(credential);
       const [said] = credential.exec(host.said()) ?? [];
-      expect(said?.split(":")[2]).toBe(payer.paid[0]!.preimage);
+      expect(said?.split(":")[2]).toBe(book.paid[0]!.preimage);
     } finally {
       await host.close();
-      await broken.stop();
+      await Promise.all([broken.stop(), ofBook.stop()]);
     }
-    expect(payer.paidSats).toBe(30);
+    expect(book.paidSats).toBe(30);
   });
 
   it("does not pay on another network than it was told", async () => {
-    const host = await startHost("client-2-auto", gate.url, { args: ["--max-wait", "1"], env: { TURNPIKE_WALLET: wallet.address } });
+    const env = { TURNPIKE_KEY: key, TURNPIKE_WALLET: wallet.address };
+    const host = await startHost("client-2-auto", gate.url, { args: ["--max-wait", "1"], env });
     try {
-      await host.call("count", { text: nextText() });
+      await useUpPlan(host);
       await expect(host.call("count", { text: nextText() })).rejects.toThrow("is for regtest, and this client pays on bitcoin");
     } finally {
       await host.close();
@@ -150,18 +196,16 @@ describe("turnpike connect with a wallet", () => {
 describe("turnpike proxy with a wallet", () => {
   it.each(["file", "stdin"])("takes its address from %s, so that it is in no argument, and pays", async (where) => {
     const address = wallet.address.replace("nostr+walletconnect://", where === "file" ? "nwc:" : "nostrwalletconnect:");
-    const file = join(scratch(), "wallet");
-    if (where === "file") writeFileSync(file, `${address}\n`);
-    const args = [gate.url, "--port", "0", "--network", "regtest", "--prefer", "l402", "--wallet-file", where === "file" ? file : "-"];
-    const child = spawn(process.execPath, [join(REPO, "src/cli/main.ts"), "proxy", ...args]);
+    const from = where === "file" ? fileWith(address) : "-";
+    const args = ["proxy", gate.url, "--port", "0", "--network", "regtest", "--prefer", "l402", "--wallet-file", from];
+    const child = spawn(process.execPath, [join(REPO, "src/cli/main.ts"), ...args], { env: { ...process.env, TURNPIKE_KEY: key } });
     children.push(child);
     child.stdin.end(where === "file" ? "" : address);
     const url = await new Promise<string>((resolve) => child.stdout.once("data", (chunk: Buffer) => resolve(chunk.toString().trim())));
     await withAgent("sdk-1", url, {}, async (agent) => {
-      for (let i = 0; i < 3; i++) expect((await agent.call("count", { text: nextText() })).isError).toBe(false);
+      for (let i = 0; i < FREE + 2; i++) expect((await agent.call("count", { text: nextText() })).isError).toBe(false);
     });
     expect(payer.paidSats).toBe(30);
-    expect([...gate.offences, ...payer.offences]).toEqual([]);
   });
 });
 

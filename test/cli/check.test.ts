@@ -153,6 +153,27 @@ describe("turnpike check", () => {
     ]);
   });
 
+  test("says what is sold, by which node, and what is not sold for want of one", async () => {
+    const plans = `plans: { anonymous: { rate: 10, offers: { l402: { satsPerCall: 2, calls: 5, days: 7 } } } }`;
+    const policy = (more: string): string =>
+      file(
+        `sells-${next++}.ts`,
+        `import { lightning } from "mcp-turnpike/lightning"; export default { origin: "https://mcp.example.com/mcp", ${plans}, ${more} };`,
+      );
+    const node = `lightning: lightning({ kind: "lnd", url: "https://node.example.com/rest", network: "tb", confirmPayments: true })`;
+    const offer =
+      "offers | a Lightning payment of 10 sats: 5 calls for 7 days, let through at a rate of their own that is the plan's again";
+    const sold = (await turnpike(["check", "--policy", policy(node)])).stdout;
+    expect(section(sold, "PLAN anonymous")).toEqual(expect.arrayContaining([offer, expect.stringContaining("status 402 with an offer")]));
+    expect(section(sold, "EVERY PLAN")).toContain(
+      "lightning | invoices of LND at node.example.com, payable for 15 minutes, on the network tb: play money; a payment counts once the node says that it is settled",
+    );
+    const unsold = (await turnpike(["check", "--policy", policy("")])).stdout;
+    expect(section(unsold, "PLAN anonymous")).toEqual(
+      expect.arrayContaining([`${offer} (not yet: the policy names no node under \`lightning\`)`, "refused | with an error, status 429"]),
+    );
+  });
+
   test("takes the policy that comes with the gate when none is named, and finds nothing wrong with it", async () => {
     const ended = await turnpike(["check", "--json"]);
     expect(ended.stderr).toBe("");

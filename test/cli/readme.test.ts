@@ -8,7 +8,7 @@ import { serveFetch } from "../support/serve-fetch.ts";
 
 const README = readFileSync(join(REPO, "README.md"), "utf8");
 
-/** The commands of every `sh` block: a line each, continued lines and loops together. */
+/** The commands of every `sh` block: a line each, continued lines, loops, and what is assigned for the last line of a block, together. */
 const COMMANDS = [...README.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block]) => splitCommands(block!));
 
 function splitCommands(block: string): string[] {
@@ -16,7 +16,8 @@ function splitCommands(block: string): string[] {
   let open = "";
   for (const line of block.split("\n")) {
     open = open === "" ? line : `${open}\n${line}`;
-    const isContinued = open.endsWith("\\") || (/^for .*; do$/m.test(open) && !/^done$/m.test(open));
+    const isAssigning = /^[A-Z]+=/.test(open) && !/^curl /m.test(open);
+    const isContinued = open.endsWith("\\") || isAssigning || (/^for .*; do$/m.test(open) && !/^done$/m.test(open));
     if (isContinued) continue;
     if (open.trim() !== "") commands.push(open.replace(/\s+# .*$/, ""));
     open = "";
@@ -109,11 +110,20 @@ const RUNS: readonly (readonly [command: RegExp, how: (command: string) => Promi
       expect(statuses).toHaveLength(10);
       expect(statuses[0]).toBe("200");
       expect(statuses.at(-1)).toBe("402");
-      expect(stdout).toMatch(/WWW-Authenticate: PowChallenge realm="turnpike", id="[^"]+", salt="[^"]+", difficulty=18, signature="[^"]+"/);
+      const sold = `L402 version="0", token="[^"]+", macaroon="[^"]+", invoice="lnbcrt300n1[^"]+"`;
+      const earned = `PowChallenge realm="turnpike", id="[^"]+", salt="[^"]+", difficulty=18, signature="[^"]+"`;
+      expect(stdout).toMatch(new RegExp(`WWW-Authenticate: ${sold}, ${earned}`));
       // Six seconds at first, less by what has passed since: a slow machine takes its time for ten calls.
       expect(stdout).toMatch(/Retry-After: [1-6]\r?\n/);
       const quoted = /"message":"(.*?)\. Wait/.exec(README)![1]!;
       expect(stdout).toContain(quoted);
+    },
+  ],
+  [
+    /^INVOICE=/,
+    async (command) => {
+      const { stdout, stderr } = await asWritten(command.replace("npx turnpike pay", `npm run -s turnpike -- pay --state ${state}`));
+      expect(stdout, stderr).toContain('"credits":10');
     },
   ],
   [
@@ -206,7 +216,7 @@ describe("every command of the README works as it is written", () => {
 
 describe("what the README shows is so", () => {
   test("its policies are good, and the ten lines are the plans that come with the gate", async () => {
-    const [policy = "", library = ""] = [...README.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code!);
+    const [policy = "", , library = ""] = [...README.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code!);
     expect(policy.replace(/ +\/\/.*$/gm, "")).toContain(
       /plans: \{[\s\S]*?\n {2}\}/.exec(readFileSync(join(REPO, "src/policy.ts"), "utf8"))![0],
     );

@@ -36,6 +36,16 @@ function isAlive(pid: string): boolean {
   }
 }
 
+/** What starting with the policy's own node says of this part of the policy. */
+async function ownNodeTold(lightning: string): Promise<string> {
+  const file = join(scratch(), "policy.ts");
+  writeFileSync(
+    file,
+    `import { lightning } from "mcp-turnpike/lightning"; export default { origin: "same-host", plans: { anonymous: { rate: 1 } }, ${lightning} };`,
+  );
+  return (await turnpike(["start", "--port", "0", "--state", scratch(), "--own-node", "--policy", file])).stderr;
+}
+
 /** Ends the gate as Ctrl-C or a supervisor does: whatever it started is gone, and it says that all is well. */
 async function expectToStop(signal: "SIGTERM" | "SIGINT"): Promise<void> {
   const processes = descendants(gate.pid);
@@ -160,10 +170,23 @@ describe("turnpike start", () => {
     expect(ended.stderr).not.toContain("    at ");
   });
 
+  test("says what the policy's own Lightning node still needs", async () => {
+    expect(await ownNodeTold("")).toContain("the policy names no node. Name one under `lightning`");
+    expect(await ownNodeTold(`lightning: lightning({ kind: "lnd", url: "https://node.example.com" })`)).toContain(
+      "environment variable LIGHTNING_SECRET",
+    );
+    expect(await ownNodeTold(`lightning: { kind: "lnd", url: "https://node.example.com" }`)).toContain(
+      'lightning: must be made by lightning({ … }), which is imported from "mcp-turnpike/lightning"',
+    );
+    expect(await ownNodeTold(`lightning: lightning({ kind: "cln", url: "http://node.example.com" })`)).toMatch(
+      /lightning\.kind: [\s\S]*lightning\.url: must be an https URL: the node's credential travels with every request/,
+    );
+  });
+
   test("explains itself with --help, and unknown options", async () => {
     const help = await turnpike(["start", "--help"]);
     expect(help.code).toBe(0);
-    for (const option of ["--origin", "--port", "--state", "--policy", "--json"]) expect(help.stdout).toContain(option);
+    for (const option of ["--origin", "--port", "--state", "--policy", "--own-node", "--json"]) expect(help.stdout).toContain(option);
     const unknown = await turnpike(["start", "--prot", "1"]);
     expect(unknown.code).not.toBe(0);
     expect(unknown.stderr).toContain("--prot");

@@ -50,6 +50,8 @@ async function toPayLater(): Promise<Response> {
 
 const lost = (): Promise<Response> => Promise.reject(new TypeError("connection lost"));
 const busy = (): Response => new Response("not now", { status: 503 });
+const pending = (): Response => refusal({ status: 503, cause: "capacity", retryAfterMs: 40 });
+const spent = (): Response => Response.json({ type: "urn:turnpike:problem:spent-payment", title: "Payment used up" }, { status: 409 });
 
 const solving: SolvePow = ({ id, salt, signature }) =>
   Promise.resolve({ ok: true, solution: { id, salt, nonce: "n", signature }, tries: 1, elapsedMs: 1 });
@@ -349,6 +351,93 @@ describe("a gate that does not take the preimage", () => {
   });
 });
 
+/** What the gate answers whom it knows by an address, which others share. */
+const toBeShown = (calls = CALLS) => {
+  const [expiresAt, callsExpireAt] = [300_000, 2_592_000_000].map((ms) => new Date(Date.now() + ms).toISOString());
+  return Response.json({ token: "tpass_x", calls, expiresAt, callsExpireAt, mustBeShown: true });
+};
+const anonymousCall = (id: number): RequestInit => {
+  const { method, headers, body } = toolCall(id);
+  const { "X-API-Key": _, ...others } = headers as Record<string, string>;
+  return { method: method!, headers: others, body };
+};
+
+/** Takes calls by what they show, each so often. @param refuse how it refuses the others */
+function paidByShowing(often: number, refuse: () => Response = () => toPay()) {
+  const left = new Map<string, number>();
+  return ({ headers }: { headers: Headers }): Response => {
+    const credential = headers.get("authorization");
+    if (credential === null) return toPay();
+    const calls = left.get(credential) ?? often;
+    left.set(credential, calls - 1);
+    return calls > 0 ? answer() : refuse();
+  };
+}
+
+describe("a gate that wants to be shown what was paid", () => {
+  it("is shown the credential from the start of each call until it is used up, so that none is sent twice", async () => {
+    const gate = scripted([paidByShowing(3)], () => toBeShown(3));
+    const paying = client(gate);
+    for (let id = 1; id <= 7; id++) expect((await paying(URL_OF_GATE, anonymousCall(id))).status).toBe(200);
+    expect(gate.sent.map(({ body }) => (JSON.parse(String(body)) as { id: number }).id)).toEqual([1, 1, 2, 3, 4, 4, 5, 6, 7, 7]);
+    for (const { headers } of gate.sent.slice(1)) expect(headers.get("authorization")).toMatch(L402);
+    expect(gate.sent.some(({ headers }) => headers.has("turnpike-pass"))).toBe(false);
+    expect(payer.paid).toHaveLength(3);
+  });
+
+  it("and refuses without an offer makes its calls wait, and pay nothing: what is paid is still good", async () => {
+    const gate = scripted([() => toPay(), answer, () => refusal({ retryAfterMs: 30 }), answer, answer], () => toBeShown());
+    const paying = client(gate, { maxWait: LONG_MS });
+    for (let id = 1; id <= 3; id++) expect((await paying(URL_OF_GATE, anonymousCall(id))).status).toBe(200);
+    expect(payer.paid).toHaveLength(1);
+    expect(gate.sent.slice(1).every(({ headers }) => L402.test(headers.get("authorization") ?? ""))).toBe(true);
+    expect(gate.sent[3]!.at - gate.sent[2]!.at).toBeGreaterThanOrEqual(30);
+  });
+
+  it("is shown it where the calls were refused, and nowhere else on its site", async () => {
+    const gate = scripted([paidByShowing(9)], () => toBeShown());
+    const paying = client(gate);
+    await paying(URL_OF_GATE, anonymousCall(1));
+    await paying(new URL("/token", URL_OF_GATE), { method: "POST", body: "{}" });
+    await paying(`${URL_OF_GATE}?session=1`, anonymousCall(2));
+    expect(gate.sent.slice(2).map(({ headers }) => headers.has("authorization"))).toEqual([false, true, true]);
+  });
+});
+
+describe("a gate that cannot count a payment yet", () => {
+  it("is shown it again after the time that it has told, and nothing else is paid", async () => {
+    let isPending = true;
+    const gate = scripted(
+      [
+        ({ headers }) => {
+          if (!headers.has("authorization")) return toPay();
+          const is = isPending;
+          isPending = false;
+          return is ? pending() : answer();
+        },
+      ],
+      pending,
+    );
+    const paying = client(gate, { maxWait: LONG_MS });
+    expect((await paying(URL_OF_GATE, toolCall(1))).status).toBe(200);
+    expect(gate.sent).toHaveLength(3);
+    expect(gate.sent[2]!.at - gate.sent[1]!.at).toBeGreaterThanOrEqual(40);
+    // It has been taken: it is shown from the start.
+    expect((await paying(URL_OF_GATE, toolCall(2))).status).toBe(200);
+    expect(gate.sent).toHaveLength(4);
+    expect(payer.paid).toHaveLength(1);
+  });
+
+  it("and has, when its answers were lost, and its calls are used up, is paid anew", async () => {
+    const answers = [lost, lost, lost, spent, () => Response.json({ token: "tpass_x", calls: 10 })];
+    const gate = scripted([({ headers }) => (headers.has("turnpike-pass") ? answer() : toPay())], () => answers.shift()!());
+    const paying = client(gate);
+    expect((await rejection(paying(URL_OF_GATE, toolCall(1)))).untaken).not.toBeNull();
+    expect((await paying(URL_OF_GATE, toolCall(2))).status).toBe(200);
+    expect(payer.paid).toHaveLength(2);
+  });
+});
+
 describe("what is paid for is never paid for twice", () => {
   it("one call pays once, even when it is refused again after the gate took the payment", async () => {
     const gate = scripted([toPayLater]);
@@ -538,6 +627,19 @@ describe("the preference", () => {
     ["solving", { difficulty: 8 }, { prefer: "l402", maxPriceSats: 1 }],
   ])("is %s for %j with %j", async (way, offers, options) => {
     expect(await wayOf(offers, options)).toBe(way);
+  });
+
+  it("counts what was paid until its calls run out, which is after the pass has", async () => {
+    const told: string[] = [];
+    const gate = scripted([() => toPay({ retryAfterMs: 20_000 }), answer, () => toPay({ retryAfterMs: 2_000 }), answer], () =>
+      Response.json({ token: "tpass_x", calls: CALLS, expiresAt: new Date().toISOString(), callsExpireAt: "2999-01-01T00:00:00Z" }),
+    );
+    const paying = client(gate, { maxWait: LONG_MS, onProgress: ({ kind }) => told.push(kind) });
+    await paying(URL_OF_GATE, toolCall(1));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    // A wait of 6 sats is less than the invoice's 30, and more than a tenth of it.
+    await paying(URL_OF_GATE, toolCall(2));
+    expect(told).toEqual(["paying", "paid", "resending", "paying", "paid", "resending"]);
   });
 
   // By then a proof of 18 bits is known to take 5 s and to be good for ten calls: 1.7 sats for each. The invoice and the time it takes to

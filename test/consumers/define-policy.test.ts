@@ -1,7 +1,9 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { definePolicy, PolicyError, type Policy } from "../../src/define-policy.ts";
+import { resolveTerms } from "../../src/limits/terms.ts";
 import { resolvePolicy } from "../../src/resolve-policy.ts";
+import { findLightningProblems, type Lightning, type LightningPolicy, resolveLightning } from "../../src/selling/lightning-policy.ts";
 
 const GOOD = definePolicy({
   origin: "https://mcp.example.com/mcp",
@@ -129,5 +131,102 @@ describe("a policy", () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+/** As lightning() makes it, but for the shop, which only a Worker can open. */
+function madeOf(policy: LightningPolicy): Lightning {
+  const findProblems = (): string[] => findLightningProblems(policy);
+  return { policy, terms: resolveLightning(policy), findProblems, openShop: () => null };
+}
+
+describe("a policy that sells", () => {
+  const node = { kind: "lnbits", url: "https://node.example" } as const;
+  const selling = (l402: unknown, named: object = node) => ({
+    ...GOOD,
+    plans: { anonymous: { rate: 10, offers: { l402 } } },
+    lightning: madeOf(named as LightningPolicy),
+  });
+
+  test("has every default filled in: ten calls for 30 sats that last a month, invoices for a quarter of an hour", () => {
+    const resolved = resolvePolicy(selling(true) as Policy);
+    expect(resolved.lightning?.terms).toEqual({ node: { ...node, network: "bc" }, invoiceSeconds: 900, confirmsPayments: false });
+    expect(resolveTerms("x", { rate: 10, offers: { l402: true } }, { perMinute: 60 }).offers.l402).toEqual({
+      satsPerCall: 3,
+      calls: 10,
+      lifeMs: 30 * 86_400_000,
+    });
+    for (const offers of [{}, { l402: false }, { pow: true }]) {
+      expect(resolveTerms("x", { rate: 10, offers }, { perMinute: 60 }).offers.l402).toBeNull();
+    }
+    expect(resolvePolicy(GOOD).lightning).toBeNull();
+  });
+
+  test.each([[{ kind: "lnbits", url: "https://node.example" }], [true], ["phoenixd"], [{ openShop: true }]])(
+    "by %o, which lightning() has not made, is told how to name a node",
+    (named) => {
+      expect(problemsOf({ ...GOOD, lightning: named })).toEqual([
+        'lightning: must be made by lightning({ … }), which is imported from "mcp-turnpike/lightning"',
+      ]);
+    },
+  );
+
+  test("keeps what it says", () => {
+    expect(resolveTerms("x", { rate: 10, offers: { l402: { satsPerCall: 7, calls: 1, days: 2 } } }, { perMinute: 60 }).offers.l402).toEqual(
+      {
+        satsPerCall: 7,
+        calls: 1,
+        lifeMs: 2 * 86_400_000,
+      },
+    );
+    const said = { ...node, network: "bcrt", invoiceSeconds: 300, confirmPayments: true } as const;
+    expect(resolvePolicy(selling(true, said) as Policy).lightning?.terms).toEqual({
+      node: { ...node, network: "bcrt" },
+      invoiceSeconds: 300,
+      confirmsPayments: true,
+    });
+  });
+
+  test.each([
+    [{ satsPerCall: 0 }],
+    [{ satsPerCall: 10_000_001 }],
+    [{ calls: 0 }],
+    [{ calls: 1.5 }],
+    [{ days: 366 }],
+    [{ satsPerCall: 1_000_001, calls: 10 }],
+    [{ sats: 3 }],
+    ["yes"],
+  ])("for %o is told that it cannot", (l402) => {
+    expect(pathsOf(selling(l402))).not.toEqual([]);
+  });
+
+  test.each([
+    ["http://node.example"],
+    ["http://10.0.0.1:8080"],
+    ["http://localhost.example"],
+    ["node.example"],
+    ["ftp://node.example"],
+    [""],
+  ])("does not send its node's credential to %s", (url) => {
+    expect(problemsOf(selling(true, { ...node, url }))).toEqual([
+      "lightning.url: must be an https URL: the node's credential travels with every request",
+    ]);
+  });
+
+  test.each([["http://127.0.0.1:9740"], ["http://localhost:9740"], ["http://[::1]:9740"], ["https://node.example/lnd/"]])(
+    "may have its node at %s",
+    (url) => {
+      expect(problemsOf(selling(true, { ...node, url }))).toEqual([]);
+    },
+  );
+
+  test.each([
+    ["an invoice that lives too shortly", { invoiceSeconds: 299 }, "lightning.invoiceSeconds"],
+    ["an invoice that lives too long", { invoiceSeconds: 86_401 }, "lightning.invoiceSeconds"],
+    ["a node of an unknown kind", { kind: "cln" }, "lightning.kind"],
+    ["a network that BOLT11 does not name", { network: "regtest" }, "lightning.network"],
+    ["the secret", { secret: "of-the-node" }, "lightning.secret"],
+  ])("with %s is told where", (_what, change, path) => {
+    expect(pathsOf(selling(true, { ...node, ...change }))).toEqual([path]);
   });
 });

@@ -5,13 +5,14 @@
 
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { PowChallenge } from "../../src/challenges/proof-of-work.ts";
 import { serveTools } from "../../src/tools/answer-mcp.ts";
 import { gateTools, gateToolServer } from "../../src/tools/definitions.ts";
 import type { GateTool } from "../../src/tools/tool.ts";
 import { runSuite, type SuiteResult } from "../conformance/run-suite.ts";
 import { DIALECTS, withAgent } from "../support/agents.ts";
 import { type FetchServer, serveFetch } from "../support/serve-fetch.ts";
-import { CHALLENGE, madeUpActions, STATUS, textTool, VERIFIED } from "../tools/made-up.ts";
+import { madeUpActions, STATUS, textTool, VERIFIED } from "../tools/made-up.ts";
 
 describe.for(DIALECTS)("the gate's tools, to %s", (dialect) => {
   const actions = madeUpActions();
@@ -34,11 +35,11 @@ describe.for(DIALECTS)("the gate's tools, to %s", (dialect) => {
       expect(await agent.listTools()).toEqual(["challenge", "verify", "status"]);
       const challenge = await agent.call("challenge");
       expect(challenge.isError).toBe(false);
-      const { id, salt, difficulty, signature } = JSON.parse(challenge.text.split("\n").at(-1)!) as typeof CHALLENGE;
+      const { id, salt, difficulty, signature } = JSON.parse(challenge.text.split("\n").at(-1)!) as PowChallenge;
       const nonce = solve(salt, difficulty);
       const verified = await agent.call("verify", { id, salt, nonce, signature });
       expect(verified.text).toContain(`${VERIFIED.calls} prepaid calls are on your account`);
-      expect(actions.solutions.at(-1)).toEqual({ id, salt, nonce, signature });
+      expect(actions.proofs.at(-1)).toEqual({ kind: "solution", solution: { id, salt, nonce, signature } });
       expect((await agent.call("status")).text).toContain(`Plan ${STATUS.plan}.`);
     });
   });

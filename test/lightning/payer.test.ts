@@ -1,17 +1,19 @@
 import { createHash } from "node:crypto";
 import { fetchWithL402 } from "@getalby/lightning-tools";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { checkCredential, issueL402, L402_RANDOM_BYTES } from "../../src/challenges/l402.ts";
-import { looksLikeL402, presentedL402 } from "../../src/challenges/presented-l402.ts";
+import { checkCredential, L402_RANDOM_BYTES, type L402Challenge, mintL402 } from "../../src/challenges/l402.ts";
+import { looksLikeL402 } from "../../src/challenges/l402-scheme.ts";
+import { presentedL402 } from "../../src/challenges/presented-l402.ts";
 import { challengeValues } from "../../src/challenges/www-authenticate.ts";
 import { type EmbeddedNode, startEmbeddedNode } from "../../src/cli/local/embedded-node.ts";
 import { openNode } from "../../src/lightning/open-node.ts";
-import { challengeFor, keysOf, SECRET } from "../challenges/keys.ts";
+import { challengeFor, keysOf, SECRET, VERIFY } from "../challenges/keys.ts";
 import { type FetchServer, serveFetch } from "../support/serve-fetch.ts";
 
 let node: EmbeddedNode;
 let shop: FetchServer;
 let invoices = 0;
+const ACCOUNT = "ac".repeat(32);
 
 beforeAll(async () => {
   node = await startEmbeddedNode({ store: { load: () => null, save: () => {} }, password: "full", limitedPassword: "limited" });
@@ -19,17 +21,27 @@ beforeAll(async () => {
   const keys = await keysOf(SECRET);
   // A server that sells: the gate's rooms, and nothing of the gate around them.
   shop = await serveFetch(async (request) => {
-    const credential = presentedL402(request.headers);
+    const credential = presentedL402(request.headers, []);
     if (credential) {
       const check = await checkCredential(credential, keys, Date.now());
-      if (check.ok && (await check.isFor("addr:127.0.0.1", Date.now())))
-        return Response.json({ sold: check.paid.calls, hash: check.paid.paymentHash });
+      if (check.ok && check.paid.account === ACCOUNT) return Response.json({ sold: check.paid.calls, hash: check.paid.paymentHash });
     }
     const created = await lightning.createInvoice({ sats: 30, memo: "10 calls", expirySeconds: 600 }, Date.now());
     if (!created.ok) return new Response(created.problem.message, { status: 503 });
     invoices++;
-    const order = { consumer: "addr:127.0.0.1", calls: 10, priceSats: 30, invoice: created.invoice };
-    const challenge = await issueL402(order, keys, crypto.getRandomValues(new Uint8Array(L402_RANDOM_BYTES)), Date.now());
+    const { invoice } = created;
+    const order = { account: ACCOUNT, isForHolder: true, plan: "anonymous", network: "bcrt", calls: 10, lifeMs: 600_000, invoice };
+    const macaroon = await mintL402(order, keys, crypto.getRandomValues(new Uint8Array(L402_RANDOM_BYTES)));
+    const expiresAt = new Date(invoice.expiresAt).toISOString();
+    const challenge: L402Challenge = {
+      type: "l402",
+      macaroon,
+      invoice: invoice.invoice,
+      priceSats: 30,
+      calls: 10,
+      expiresAt,
+      verify: VERIFY,
+    };
     const values = challengeValues([await challengeFor({ now: Date.now() }), challenge]);
     return Response.json({ challenges: [challenge] }, { status: 402, headers: { "WWW-Authenticate": values.join(", ") } });
   });

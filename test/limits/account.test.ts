@@ -4,7 +4,8 @@ import { createAccount } from "../../src/limits/account.ts";
 import { ask } from "../../src/limits/ask.ts";
 import { loopBit } from "../../src/limits/limit.ts";
 import { charge, quotaLimit, rateLimit, watch } from "./life.ts";
-import { life, live, planNumbers } from "./life-log.ts";
+import { life, live } from "./life-log.ts";
+import { planNumbers } from "./world.ts";
 
 const START = Date.UTC(2026, 10, 21, 12);
 

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createAccount, refund } from "../../src/limits/account.ts";
 import { ask } from "../../src/limits/ask.ts";
-import { charge, rateLimit } from "./life.ts";
+import { charge, createDisk, Instance, rateLimit } from "./life.ts";
 
 const START = Date.UTC(2026, 10, 21, 12);
 const MINUTE_MS = 60_000;
@@ -184,20 +184,28 @@ describe("a token bucket", () => {
     expect(cut).toMatchObject({ kind: "refuse", cause: "rate", retryAfterMs: (571 / 30) * MINUTE_MS });
   });
 
-  test("a call that is held keeps its tokens when the plan is raised before it leaves", () => {
-    const account = createAccount(1);
-    const slow = rateLimit({ burst: 1, perMinute: 6 });
-    const fast = rateLimit({ burst: 1, perMinute: 16 });
-    ask(account, [slow], [charge(1)], 0, START);
-    expect(ask(account, [slow], [charge(1)], 10_000, START)).toMatchObject({ kind: "admit", waitMs: 10_000 });
-    const dues = [START + 10_000];
-    for (let now = START + 100; now < START + 20_000; now += 100) {
-      const verdict = ask(account, [fast], [charge(1)], 0, now);
-      if (verdict.kind === "admit") dues.push(now);
-    }
-    // Burst 1 at 16 a minute, the faster of both: two calls are never closer than 3,750 ms.
-    dues.sort((a, b) => a - b);
-    for (let i = 1; i < dues.length; i++) expect(dues[i]! - dues[i - 1]!).toBeGreaterThanOrEqual(3_750 - SLACK_MS);
+  describe("a call that is held keeps its tokens when the plan is raised before it leaves", () => {
+    test.each([
+      { name: "once", first: 16, last: 16, restarts: false },
+      { name: "twice", first: 16, last: 60, restarts: false },
+      { name: "after a restart of the object", first: 16, last: 16, restarts: true },
+    ])("$name", ({ first, last, restarts }) => {
+      const disk = createDisk();
+      let instance = new Instance(disk);
+      const slow = rateLimit({ burst: 1, perMinute: 6 });
+      instance.ask([slow], [charge(1)], 0, START);
+      expect(instance.ask([slow], [charge(1)], 10_000, START)).toMatchObject({ kind: "admit", waitMs: 10_000 });
+      if (restarts) instance = new Instance(disk);
+      const dues = [START + 10_000];
+      for (let now = START + 100; now < START + 20_000; now += 100) {
+        const raised = rateLimit({ burst: 1, perMinute: now === START + 100 ? first : last });
+        const verdict = instance.ask([raised], [charge(1)], 0, now);
+        if (verdict?.kind === "admit") dues.push(now);
+      }
+      // Of a burst of 1, two calls are never closer than the fastest of the rates has it.
+      dues.sort((a, b) => a - b);
+      for (let i = 1; i < dues.length; i++) expect(dues[i]! - dues[i - 1]!).toBeGreaterThanOrEqual(MINUTE_MS / last - SLACK_MS);
+    });
   });
 
   test("a clock that is set back makes nobody wait longer, and gives nobody more", () => {

@@ -1,23 +1,20 @@
 /**
- * Credits over whole lives: won once, spent as often as they say and no more, no faster than the plan's own rate again, and a
- * told time and an offer that stay true with them there.
+ * Credits over whole lives: won once, spent as often as they say, no more and no less, no faster than the plan's own rate
+ * again, and a told time and an offer that stay true with them there.
  */
 
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createAccount, refund } from "../../src/limits/account.ts";
 import { ask } from "../../src/limits/ask.ts";
-import { spendFor } from "../../src/limits/bill.ts";
+import { type ForeignBill, spendFor } from "../../src/limits/bill.ts";
 import { createCredits, creditLeft, MAX_CREDITS, MAX_REDEEMED, redeem, type Redemption } from "../../src/limits/credits.ts";
-import type { Payment, Verdict } from "../../src/limits/limit.ts";
+import { type Payment, UNPAYABLE, type Verdict } from "../../src/limits/limit.ts";
 import { charge, createDisk, Instance, rateLimit } from "./life.ts";
 import {
   aClockStep,
-  aCrash,
-  anEviction,
-  aPlanChange,
   aSmallClockStep,
-  aSuccession,
+  type CreditAdmitted,
   creditLife,
   type CreditLife,
   type CreditMoment,
@@ -25,7 +22,9 @@ import {
   numbers,
   RATE_AND_QUOTA,
   RATE_ONLY,
+  type Won,
 } from "./credit-life.ts";
+import { aCrash, anEviction, aPlanChange, aSuccession } from "./world.ts";
 import { slackOf, worstExcess } from "./worst-excess.ts";
 
 const SECOND_MS = 1_000;
@@ -35,25 +34,54 @@ const plans = fc.tuple(numbers, numbers, numbers);
 const payables = fc.constantFrom(RATE_ONLY, RATE_AND_QUOTA);
 
 function expectHonest(lived: CreditLife): void {
-  for (const { calls, times, spent } of lived.won.values()) {
+  const { won, admitted } = lived;
+  for (const { calls, times, spent } of won.values()) {
     expect(times).toBe(1);
     expect(spent).toBeGreaterThanOrEqual(0);
     expect(spent).toBeLessThanOrEqual(calls);
   }
+  for (const call of admitted) for (const { id } of call.spent) expectRightful(call, won.get(id)!, id);
+  for (const { resendOf } of won.values()) if (resendOf) expectResendable(resendOf, lived);
   for (const slot of ["rate", "handshake", "credits"]) expect(worstExcess(lived, slot)).toBeLessThanOrEqual(slackOf(lived));
 }
 
+/** What is for whoever shows it pays for nobody else, and what is for one call for no other. */
+function expectRightful(call: CreditAdmitted, { isForHolder, resendOf }: Won, id: string): void {
+  if (resendOf) expect(call.tag).toBe(resendOf.tag);
+  else if (isForHolder || call.isForeign) expect(call.shown).toBe(id);
+}
+
+/** A call may be sent again once, at what it has cost, and a call that was such a one not again. */
+function expectResendable(call: CreditAdmitted, { won }: CreditLife): void {
+  const resends = [...won.values()].filter(({ resendOf }) => resendOf === call);
+  expect(resends.map(({ calls }) => calls)).toEqual([call.spent.reduce((sum, { units }) => sum + units, 0)]);
+  expect(call.tag).not.toBe(0);
+  for (const { id } of call.spent) expect(won.get(id)!.resendOf).toBeNull();
+}
+
+/** Never less than was bought: what has not run out is there to the last unit. For lives whose clock goes forward. */
+function expectAllThere({ won, left, end }: CreditLife): void {
+  for (const [id, { calls, spent, expiresAt }] of won) if (expiresAt > end) expect(left.get(id) ?? 0).toBe(calls - spent);
+}
+
+function expectHonestAndWhole(lived: CreditLife): void {
+  expectHonest(lived);
+  expectAllThere(lived);
+}
+
 describe("a credit is won once and spent as often as it says, no faster than the plan again", () => {
-  test("over calls, passes, refunds and replays", () => {
+  test("over calls, passes, refunds, cut-offs and replays", () => {
     fc.assert(
-      fc.property(plan, payables, creditLife(), (all, payable, steps) => expectHonest(liveOnCredit(all, payable, steps))),
+      fc.property(plan, payables, creditLife(), (all, payable, steps) => expectHonestAndWhole(liveOnCredit(all, payable, steps))),
       { numRuns: 500 },
     );
   });
 
   test("over crashes and evictions at any point", () => {
     fc.assert(
-      fc.property(plan, payables, creditLife(aCrash, anEviction), (all, payable, steps) => expectHonest(liveOnCredit(all, payable, steps))),
+      fc.property(plan, payables, creditLife(aCrash, anEviction), (all, payable, steps) =>
+        expectHonestAndWhole(liveOnCredit(all, payable, steps)),
+      ),
       { numRuns: 500 },
     );
   });
@@ -61,7 +89,7 @@ describe("a credit is won once and spent as often as it says, no faster than the
   test("with a superseded instance that goes on answering", () => {
     fc.assert(
       fc.property(plan, payables, creditLife(aSuccession, aCrash), (all, payable, steps) =>
-        expectHonest(liveOnCredit(all, payable, steps)),
+        expectHonestAndWhole(liveOnCredit(all, payable, steps)),
       ),
       { numRuns: 500 },
     );
@@ -107,15 +135,21 @@ function expectTrueOffer({ instance, limits, charges, payment, maxWaitMs, now, v
   const account = structuredClone(instance.account);
   const { burst, perMinute } = plan;
   const { cost } = charges[0]!;
-  const fresh = aRedemption({
+  const terms = {
     redeemableUntil: now + 300_000,
     expiresAt: now + 60_000,
     calls: cost,
     keptFor: { tag: payment.tag, cost },
     rate: { burst, perMinute },
-  });
-  expect(redeem(account.credits, fresh, now)).toMatchObject({ ok: true });
-  expect(ask(account, limits, charges, maxWaitMs, now, payment)).toMatchObject({ kind: "admit", waitMs: 0, paidUnits: cost });
+  };
+  const paid = { kind: "admit", waitMs: 0, paidUnits: cost };
+  const bought = aRedemption({ ...terms, payment: { isForHolder: true } });
+  const buyer = structuredClone(account);
+  expect(redeem(buyer.credits, bought, now)).toMatchObject({ ok: true });
+  expect(ask(buyer, limits, charges, maxWaitMs, now, { ...payment, shown: bought.id })).toMatchObject(paid);
+  if (!verdict.mayEarn) return;
+  expect(redeem(account.credits, aRedemption(terms), now)).toMatchObject({ ok: true });
+  expect(ask(account, limits, charges, maxWaitMs, now, payment)).toMatchObject(paid);
 }
 
 describe("with credits there", () => {
@@ -153,7 +187,10 @@ describe("with credits there", () => {
 });
 
 const SLOW = rateLimit({ burst: 1, perMinute: 1 });
-const payment = (tag: number, payable = 1): Payment => ({ payable, tag, isPrepaid: false });
+let attempts = 0;
+const payment = (tag: number, more: Partial<Payment> = {}): Payment => ({ ...UNPAYABLE, payable: 1, tag, attempt: ++attempts, ...more });
+
+const bill = (creditId: string, units: number, tag: number | null = 1): ForeignBill => ({ creditId, units, tag, attempt: ++attempts });
 
 function refusal(verdict: Verdict): Verdict & { kind: "refuse" } {
   if (verdict.kind !== "refuse") throw new Error(`must be refused, and is: ${verdict.kind}`);
@@ -194,9 +231,9 @@ describe("the told time with a credit in sight", () => {
       rateLimit({ burst: 2, perMinute: 60, mode: "observe" }),
       { kind: "quota" as const, slot: "quota:60000", name: "minute", calls: 5, per: 60_000, mode: "enforce" as const },
     ];
-    ask(account, limits, [charge(3, 3)], 0, START, payment(0, 3));
+    ask(account, limits, [charge(3, 3)], 0, START, payment(0, { payable: 3 }));
     redeem(account.credits, aRedemption(), START);
-    const told = refusal(ask(account, limits, [charge(3, 3)], 0, START, payment(0, 3)));
+    const told = refusal(ask(account, limits, [charge(3, 3)], 0, START, payment(0, { payable: 3 })));
     expect(told).toMatchObject({ retryAfterMs: 60_000, isPayable: false });
   });
 });
@@ -222,19 +259,19 @@ describe("what is redeemed", () => {
   test("is nothing more where there is no room, and no refusal offers it then", () => {
     const account = createAccount(1);
     ask(account, [SLOW], [charge(1)], 0, START, payment(0));
-    expect(refusal(ask(account, [SLOW], [charge(1)], 0, START, payment(0))).isPayable).toBe(true);
+    expect(refusal(ask(account, [SLOW], [charge(1)], 0, START, payment(0)))).toMatchObject({ isPayable: true, mayEarn: true });
     for (let i = 0; i < MAX_CREDITS; i++) redeem(account.credits, aRedemption({ calls: 1, keptFor: { tag: 9, cost: 1 } }), START);
     expect(redeem(account.credits, aRedemption(), START)).toEqual({ ok: false, why: "too-many" });
-    expect(refusal(ask(account, [SLOW], [charge(1)], 0, START, payment(8))).isPayable).toBe(false);
+    expect(refusal(ask(account, [SLOW], [charge(1)], 0, START, payment(8))).mayEarn).toBe(false);
     // Spent at once, each leaves its id behind for as long as it could be handed in again.
     const busy = createAccount(1);
     ask(busy, [SLOW], [charge(1)], 0, START, payment(0));
     for (let i = 0; i < MAX_REDEEMED; i++) {
       const one = aRedemption({ calls: 1 });
       redeem(busy.credits, one, START);
-      spendFor(busy, one.id, 1, null, START);
+      spendFor(busy, bill(one.id, 1, null), START);
     }
-    expect(refusal(ask(busy, [SLOW], [charge(1)], 0, START, payment(0))).isPayable).toBe(false);
+    expect(refusal(ask(busy, [SLOW], [charge(1)], 0, START, payment(0))).mayEarn).toBe(false);
   });
 });
 
@@ -246,7 +283,7 @@ describe("a pass", () => {
     let instance = new Instance(disk);
     let passed = 0;
     for (let i = 0; i < 50; i++) {
-      if (instance.spend(solved.id, 1, 3, START + i) !== null) passed++;
+      if (instance.spend(bill(solved.id, 1, 3), START + i) !== null) passed++;
       if (i % 7 === 0) instance = new Instance(disk);
     }
     expect(passed).toBe(5);
@@ -256,8 +293,8 @@ describe("a pass", () => {
     const account = createAccount(1);
     const solved = aRedemption({ calls: 5 });
     redeem(account.credits, solved, START);
-    const [some, rest] = [spendFor(account, solved.id, 2, 1, START)!, spendFor(account, solved.id, 3, 1, START)!];
-    expect(creditLeft(account.credits, START)).toBe(0);
+    const [some, rest] = [spendFor(account, bill(solved.id, 2), START)!, spendFor(account, bill(solved.id, 3), START)!];
+    expect(creditLeft(account.credits, "", START)).toBe(0);
     // From nothing, and beside what is there.
     for (const [ticket, left] of [
       [rest, 3],
@@ -266,7 +303,7 @@ describe("a pass", () => {
       [some, 5],
     ] as const) {
       refund(account, ticket, START + 10);
-      expect(creditLeft(account.credits, START + 10)).toBe(left);
+      expect(creditLeft(account.credits, "", START + 10)).toBe(left);
     }
   });
 });

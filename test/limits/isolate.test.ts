@@ -66,6 +66,7 @@ describe("the memo of refusals", () => {
     calls: 2,
     set: TERMS,
     isPayable: true,
+    mayEarn: true,
     solves: 3,
     easeMs: 0,
   };

@@ -5,18 +5,28 @@
 
 import { type Account, createAccount, keepUpWithClock, refund } from "../../src/limits/account.ts";
 import { ask } from "../../src/limits/ask.ts";
-import { spendFor } from "../../src/limits/bill.ts";
+import { type ForeignBill, spendFor } from "../../src/limits/bill.ts";
 import { redeem, type Redeemed, type Redemption } from "../../src/limits/credits.ts";
 import { type Charge, type Limit, type LoopKind, type Payment, UNPAYABLE, type Verdict, type Watch } from "../../src/limits/limit.ts";
+import { oweResend, ticketOf } from "../../src/limits/paid-calls.ts";
 import { type Ahead, isBeyond, restore, store, type StoredAccount } from "../../src/limits/stored-account.ts";
 
 export interface Disk {
   row: StoredAccount | null;
+  /** Payments that have become credits (durable-objects/sales.ts). */
+  readonly paid: Set<string>;
   writes: number;
 }
 
 export function createDisk(): Disk {
-  return { row: null, writes: 0 };
+  return { row: null, paid: new Set(), writes: 0 };
+}
+
+/** What was given back. */
+export interface GivenBack {
+  /** The tokens of an admission, or else only what credits have paid. */
+  readonly isAdmission: boolean;
+  readonly isPaid: boolean;
 }
 
 let instances = 0;
@@ -47,27 +57,49 @@ export class Instance {
     return verdict;
   }
 
-  /** @returns whether anything was given back, or null as for `ask` */
-  refund(ticket: number, now: number): boolean | null {
+  /** @returns null as for `ask` */
+  refund(ticket: number, now: number): GivenBack | null {
     // A clock that went back makes it forget admissions: that is not giving them back.
     keepUpWithClock(this.account, now);
-    const before = this.account.admissions.length;
+    const { admissions, credits } = this.account;
+    const before = { admissions: admissions.length, paidCalls: ticketsIn(credits) };
     refund(this.account, ticket, now);
     if (!this.#cover(now)) return null;
     this.#isDirty = true;
-    return this.account.admissions.length < before;
+    const isPaid = before.paidCalls.has(ticket) && !ticketsIn(credits).has(ticket);
+    return { isAdmission: admissions.length < before.admissions, isPaid };
+  }
+
+  /** @returns as `refund` */
+  undo(attempt: number, now: number): GivenBack | null {
+    const ticket = ticketOf(this.account.credits, attempt);
+    return ticket === null ? { isAdmission: false, isPaid: false } : this.refund(ticket, now);
+  }
+
+  /** @returns the id of the credit that pays for sending the call again; null when there is none, or as for `ask` */
+  oweResend(ticket: number, now: number): string | null {
+    keepUpWithClock(this.account, now);
+    const { open } = this.account.credits;
+    const before = new Set(open.keys());
+    oweResend(this.account.credits, ticket, now);
+    if (!this.#cover(now)) return null;
+    return [...open.keys()].find((id) => !before.has(id)) ?? null;
   }
 
   /** @returns null as for `ask` */
   redeem(redemption: Redemption, now: number): Redeemed | null {
     keepUpWithClock(this.account, now);
+    const { id, payment } = redemption;
+    if (payment && this.#disk.paid.has(id)) return { ok: false, why: "replayed" };
     const redeemed = redeem(this.account.credits, redemption, now);
-    return this.#cover(now) ? redeemed : null;
+    if (!this.#cover(now)) return null;
+    if (payment && redeemed.ok) this.#disk.paid.add(id);
+    return redeemed;
   }
 
   /** @returns the ticket, or null when there is not enough, or as for `ask` */
-  spend(creditId: string, units: number, tag: number | null, now: number): number | null {
-    const ticket = spendFor(this.account, creditId, units, tag, now);
+  spend(bill: ForeignBill, now: number): number | null {
+    const ticket = spendFor(this.account, bill, now);
     return this.#cover(now) ? ticket : null;
   }
 
@@ -95,6 +127,10 @@ export class Instance {
     this.#isDirty = !ahead.isExact;
     return true;
   }
+}
+
+function ticketsIn({ paidCalls }: Account["credits"]): Set<number> {
+  return new Set(paidCalls.map(({ ticket }) => ticket));
 }
 
 export function rateLimit(numbers: {

@@ -6,22 +6,8 @@
 
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  type Admitted,
-  aClockStep,
-  aCrash,
-  anAskOfTheOld,
-  anEviction,
-  aPlanChange,
-  aRefund,
-  aSuccession,
-  life,
-  live,
-  type LivedLife,
-  planNumbers,
-  REPEAT,
-  SLIDING_MS,
-} from "./life-log.ts";
+import { type Admitted, aClockStep, anAskOfTheOld, aRefund, life, live, type LivedLife, REPEAT } from "./life-log.ts";
+import { aCrash, anEviction, aPlanChange, aSuccession, planNumbers, SLIDING_MS } from "./world.ts";
 import { slackOf, worstExcess } from "./worst-excess.ts";
 
 function expectNeverTooMany(lived: LivedLife): void {

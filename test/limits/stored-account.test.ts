@@ -6,7 +6,8 @@ import { createAccount } from "../../src/limits/account.ts";
 import { ask } from "../../src/limits/ask.ts";
 import { forgettableAt, restore, store } from "../../src/limits/stored-account.ts";
 import { charge, createDisk, Instance, quotaLimit, rateLimit } from "./life.ts";
-import { aCrash, anEviction, life, limitsOf, live, LIFE_START, planNumbers } from "./life-log.ts";
+import { life, live } from "./life-log.ts";
+import { aCrash, anEviction, limitsOf, LIFE_START, planNumbers } from "./world.ts";
 
 const START = Date.UTC(2026, 10, 21, 12);
 
@@ -47,6 +48,19 @@ describe("what is stored", () => {
       ),
       { numRuns: 300 },
     );
+  });
+
+  test("what was written off in advance is there again once it has been quiet", () => {
+    const disk = createDisk();
+    const instance = new Instance(disk);
+    const limits = [rateLimit({ burst: 80, perMinute: 6 }), quotaLimit({ calls: 80, per: "day" })];
+    // The second call's row writes off one more in advance, and none comes to use it up.
+    for (let i = 0; i < 2; i++) instance.ask(limits, [charge(3)], 0, START);
+    const before = instance.afterCrash();
+    instance.flush(START + 5_000);
+    const [crashed, rested] = [before, new Instance(disk)].map((each) => each.ask(limits, [charge(3)], 0, START + 5_000));
+    expect(crashed).toMatchObject({ kind: "admit", meters: [{ remaining: 76 }, { remaining: 76 }] });
+    expect(rested).toMatchObject({ kind: "admit", meters: [{ remaining: 77 }, { remaining: 77 }] });
   });
 
   test("at a steady 600 a minute at most every tenth call writes", () => {

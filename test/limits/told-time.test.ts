@@ -4,21 +4,8 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ask } from "../../src/limits/ask.ts";
 import { createDisk, Instance } from "./life.ts";
-import {
-  aClockStep,
-  aCrash,
-  anEviction,
-  aNap,
-  anAsk,
-  aPlanChange,
-  aRefund,
-  life,
-  LIFE_START,
-  limitsOf,
-  live,
-  type Moment,
-  planNumbers,
-} from "./life-log.ts";
+import { aClockStep, aNap, anAsk, aRefund, life, live, type Moment } from "./life-log.ts";
+import { aCrash, anEviction, aPlanChange, LIFE_START, limitsOf, planNumbers } from "./world.ts";
 import { charge } from "./life.ts";
 
 const SECOND_MS = 1_000;

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { OriginTarget } from "../../src/resolve-policy.ts";
-import { forwardedHeaders, originAddress } from "../../src/origin/forward.ts";
+import { forwardedAuthorization, forwardedHeaders, originAddress } from "../../src/origin/forward.ts";
 
 const HOP_BY_HOP = [
   "Connection",
@@ -26,7 +26,7 @@ describe("the headers that travel on", () => {
     incoming.set("Connection", "close, X-One , x-two,, not a name");
     incoming.set("X-One", "1");
     incoming.set("X-Two", "2");
-    expect(Object.fromEntries(forwardedHeaders(incoming, null, {}))).toEqual({
+    expect(Object.fromEntries(forwardedHeaders(incoming, null, false, {}))).toEqual({
       accept: "text/event-stream",
       authorization: "Bearer x",
       "mcp-session-id": "s1",
@@ -39,7 +39,7 @@ describe("the headers that travel on", () => {
         const incoming = new Headers();
         for (const suffix of ["Consumer", "Plan", "Signature", ...suffixes]) incoming.set(`turnpike-${suffix}`, "forged");
         incoming.set("Connection", "Turnpike-Consumer");
-        const headers = forwardedHeaders(incoming, null, { "Turnpike-Consumer": "key:acme" });
+        const headers = forwardedHeaders(incoming, null, false, { "Turnpike-Consumer": "key:acme" });
         expect(Object.fromEntries(headers)).toEqual({ "turnpike-consumer": "key:acme" });
       }),
       { numRuns: 200 },
@@ -48,15 +48,26 @@ describe("the headers that travel on", () => {
 
   test("leave out the credential that told who it is, and only that", () => {
     const incoming = new Headers({ "X-API-Key": "any value", Authorization: "Bearer theirs" });
-    expect(Object.fromEntries(forwardedHeaders(incoming, "x-api-key", {}))).toEqual({ authorization: "Bearer theirs" });
-    expect(Object.fromEntries(forwardedHeaders(incoming, "authorization", {}))).toEqual({ "x-api-key": "any value" });
+    expect(Object.fromEntries(forwardedHeaders(incoming, "x-api-key", false, {}))).toEqual({ authorization: "Bearer theirs" });
+    expect(Object.fromEntries(forwardedHeaders(incoming, "authorization", false, {}))).toEqual({ "x-api-key": "any value" });
     expect(incoming.get("X-API-Key")).toBe("any value");
   });
 
   test("leave out every key of the gate's own, whichever header it stands in", () => {
     const incoming = new Headers({ "X-API-Key": "tp_one", Authorization: "bearer tp_two" });
-    expect(Object.fromEntries(forwardedHeaders(incoming, null, {}))).toEqual({});
+    expect(Object.fromEntries(forwardedHeaders(incoming, null, false, {}))).toEqual({});
   });
+
+  test.each(["L402 AgEE:00", "LSAT AgEE:00", "l402"])(
+    "leave out a payment that is shown to a gate that sells, %s, and to no other",
+    (value) => {
+      const incoming = new Headers({ Authorization: value });
+      expect(forwardedHeaders(incoming, null, true, {}).get("authorization")).toBeNull();
+      expect(forwardedAuthorization(incoming, null, true)).toBeNull();
+      expect(forwardedHeaders(incoming, null, false, {}).get("authorization")).toBe(value);
+      expect(forwardedAuthorization(incoming, null, false)).toBe(value);
+    },
+  );
 });
 
 describe("where a request goes", () => {

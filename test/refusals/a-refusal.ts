@@ -1,6 +1,8 @@
 /** Refusals for tests: any that the gate can have to say. */
 
 import * as fc from "fast-check";
+import type { L402Challenge } from "../../src/challenges/l402.ts";
+import type { PowChallenge } from "../../src/challenges/proof-of-work.ts";
 import type { Limit } from "../../src/limits/limit.ts";
 import type { Message } from "../../src/mcp/message.ts";
 import type { Asked } from "../../src/refusals/answer.ts";
@@ -12,6 +14,27 @@ export const REQUEST_ID = "0b0f6a52-3f0c-4c3e-9d3c-3f3b7a1c0d5e";
 export const RATE: Limit = { kind: "rate", slot: "rate", name: "free", burst: 30, perMinute: 30, mode: "enforce" };
 export const DAILY: Limit = { kind: "quota", slot: "quota:day", name: "daily", calls: 500, per: "day", mode: "enforce" };
 export const HANDSHAKE: Limit = { kind: "rate", slot: "handshake", name: "handshake", burst: 60, perMinute: 60, mode: "enforce" };
+
+const VERIFY = "https://gate.example/turnpike/verify";
+export const L402: L402Challenge = {
+  type: "l402",
+  macaroon: "AgEE",
+  invoice: "lnbc300n1x",
+  priceSats: 30,
+  calls: 10,
+  expiresAt: "2026-11-21T12:15:00Z",
+  verify: VERIFY,
+};
+export const POW: PowChallenge = {
+  type: "pow",
+  algorithm: "SHA-256",
+  id: "an-id",
+  salt: "c2FsdA",
+  difficulty: 8,
+  expiresAt: "2026-11-21T12:05:00Z",
+  signature: "a-signature",
+  verify: VERIFY,
+};
 
 export function aRefusal(changes: Partial<Refusal> = {}): Refusal {
   const retryAfterMs = changes.retryAfterMs ?? 11_200;

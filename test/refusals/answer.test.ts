@@ -2,7 +2,8 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { NOBODY, refusalAnswer } from "../../src/refusals/answer.ts";
 import { badMessageAnswer, impossibleAnswer, originUnreachableAnswer, strangerAnswer } from "../../src/refusals/gate-errors.ts";
-import { aRefusal, askedWith, DAILY, HANDSHAKE, NOW, RATE, REQUEST_ID, toolCall, LOOP_AND_ORIGIN } from "./a-refusal.ts";
+import { pendingAnswer } from "../../src/selling/pending-answer.ts";
+import { aRefusal, askedWith, DAILY, HANDSHAKE, L402, NOW, POW, RATE, REQUEST_ID, toolCall, LOOP_AND_ORIGIN } from "./a-refusal.ts";
 
 interface Told {
   readonly jsonrpc: string;
@@ -43,6 +44,27 @@ describe("a refusal", () => {
       plan: "free",
       retryAfterMs: 11_200,
     });
+  });
+
+  test("with ways on is 402, has each in one header and in its data, and says whether paying is away", async () => {
+    const offered = refusalAnswer(aRefusal({ challenges: [L402, POW] }), askedWith([toolCall(7)]), false, NOW);
+    expect([offered.status, offered.headers.get("www-authenticate")]).toEqual([402, expect.stringMatching(/^L402 .*, PowChallenge /)]);
+    const { data } = (await read(offered)).error;
+    expect(data["challenges"]).toEqual([L402, POW]);
+    expect(data).not.toHaveProperty("payment");
+    const away = refusalAnswer(aRefusal({ challenges: [], isPaymentAway: true }), askedWith([toolCall(7)]), false, NOW);
+    expect([away.status, away.headers.get("www-authenticate")]).toEqual([429, null]);
+    const { data: alone } = (await read(away)).error;
+    expect(alone["payment"]).toBe("unavailable");
+    expect(alone).not.toHaveProperty("challenges");
+  });
+
+  test("whose payment is good and cannot be taken yet is 503, and says not to pay again", async () => {
+    for (const why of ["unavailable", "unsettled"] as const) {
+      const response = pendingAnswer(why, askedWith([toolCall(7)]));
+      expect([response.status, response.headers.get("retry-after")]).toEqual([503, "5"]);
+      expect((await read(response)).error.message).toMatch(/payment.*Nothing is lost.*do not pay again/);
+    }
   });
 
   test.each([0, "", "seven", -1])("carries the id %j as it came", async (id) => {

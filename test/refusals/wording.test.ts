@@ -12,7 +12,20 @@ import {
   unknownPlanAnswer,
 } from "../../src/refusals/gate-errors.ts";
 import { duration, LONG_WAIT_MS, wordRefusal } from "../../src/refusals/wording.ts";
-import { aRefusal, anyLimit, askedWith, DAILY, HANDSHAKE, NOW, RATE, REQUEST_ID, toolCall, LOOP_AND_ORIGIN } from "./a-refusal.ts";
+import {
+  aRefusal,
+  anyLimit,
+  askedWith,
+  DAILY,
+  HANDSHAKE,
+  L402,
+  NOW,
+  POW,
+  RATE,
+  REQUEST_ID,
+  toolCall,
+  LOOP_AND_ORIGIN,
+} from "./a-refusal.ts";
 
 /** What mcp-remote takes for something else when it reads it in the text of a failed connection. */
 const TAKEN_FOR_ELSE = ["404", "405", "Not Found", "Method Not Allowed"];
@@ -22,6 +35,21 @@ describe("what a model reads", () => {
     expect(wordRefusal(aRefusal())).toBe(
       'Rate limit reached on plan "free": 30 calls a minute. Wait 12 seconds, then send the same call again; sooner, it will be refused again.',
     );
+  });
+
+  test("says what each way on asks for and what it buys, in the order of the offers", () => {
+    const pay =
+      'pay the Lightning invoice under "challenges" in this error\'s data (30 sats for 10 calls), and send the same call again with the header "Authorization: L402 <macaroon>:<preimage>"';
+    const work = 'solve the proof of work there, POST the solution to its "verify" URL, and send the same call again';
+    expect(wordRefusal(aRefusal({ challenges: [L402, POW] }))).toBe(`${wordRefusal(aRefusal())} Or go on at once: ${pay}; or ${work}.`);
+    expect(wordRefusal(aRefusal({ challenges: [{ ...L402, calls: 1 }] }))).toContain("(30 sats for 1 call)");
+  });
+
+  test("says that paying is not possible at the moment, with the other way on and without one", () => {
+    const away = " Paying is not possible at the moment.";
+    expect(wordRefusal(aRefusal({ isPaymentAway: true, challenges: [] }))).toBe(wordRefusal(aRefusal()) + away);
+    const text = wordRefusal(aRefusal({ isPaymentAway: true, challenges: [POW] }));
+    expect(text).toContain(`${away} Or go on at once: solve the proof of work under "challenges"`);
   });
 
   test("of a loop says that the same call will not help", () => {

@@ -63,7 +63,7 @@ async function admin<T>(gate: RunningGate, method: string, path: string, body: u
  * The text of a policy file.
  * @param code members that JSON cannot say, such as `limitsFor`
  */
-export function policyText(policy: object, code = ""): string {
+export function policyText(policy: object, code = "", imports = ""): string {
   const whole = { origin: "https://origin.example/mcp", ...policy };
-  return `import { definePolicy } from "mcp-turnpike";\nexport default definePolicy({ ...${JSON.stringify(whole, null, 2)}, ${code} });\n`;
+  return `import { definePolicy } from "mcp-turnpike";\n${imports}\nexport default definePolicy({ ...${JSON.stringify(whole, null, 2)}, ${code} });\n`;
 }

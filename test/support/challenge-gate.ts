@@ -1,6 +1,6 @@
 /**
  * A stand-in for the gate, for tests of the agent's side: a small real HTTP server on 127.0.0.1 that speaks the gate's wire
- * formats in front of an MCP server. It counts with a token bucket for each key, offers signed proofs of work and sells calls,
+ * formats, and those of other servers, in front of an MCP server. It counts with a token bucket for each key, offers signed proofs of work and sells calls,
  * verifies what comes back, and notes whatever a well-behaved agent would not send. A test that wants the gate itself starts that
  * instead, with a policy of the same numbers, and leaves out what only a stand-in can tell.
  */
@@ -14,16 +14,10 @@ export interface ChallengeGateOptions {
   readonly origin: string;
   readonly burst: number;
   readonly perMinute: number;
-  /** Calls are held so long for a token, unless they ask not to be. */
-  readonly holdMs?: number;
   /** Zero bits of the proofs that refusals offer; none are offered when it is left out. */
   readonly difficulty?: number;
-  /** The form of refusals. `headers`: the challenge only in `WWW-Authenticate`, and a body that nobody can read. */
-  readonly form?: "error" | "result" | "problem" | "headers";
-  readonly cause?: "rate" | "repeat";
-  /** Another place to post solutions to. */
-  readonly verify?: string;
-  readonly callsPerProof?: number;
+  /** The form of refusals, an error of JSON-RPC when left out. `headers`: only in `WWW-Authenticate`, with a body that nobody can read. */
+  readonly form?: "problem" | "headers";
   /** Sells calls as well. */
   readonly sells?: Wares & {
     /** It takes a payment with the call only, as other L402 servers do. */
@@ -45,8 +39,6 @@ export interface ChallengeGate extends FetchServer {
   readonly calls: readonly SeenCall[];
   /** Solutions that were taken. */
   readonly solved: readonly { readonly nonce: string; readonly difficulty: number }[];
-  /** Payments that were redeemed, and how. */
-  readonly redeemed: readonly ("verify" | "header")[];
   /** What a well-behaved agent would not have sent. */
   readonly offences: readonly string[];
 }
@@ -67,14 +59,13 @@ interface Message {
 }
 
 export async function startChallengeGate(options: ChallengeGateOptions): Promise<ChallengeGate> {
-  const { burst, perMinute, holdMs = 0, difficulty, form = "error", cause = "rate", callsPerProof = CALLS_PER_PROOF } = options;
+  const { burst, perMinute, difficulty, form } = options;
   const msPerToken = 60_000 / perMinute;
   const accounts = new Map<string, Account>();
   const spent = new Set<string>();
   const tokens = new Set<string>();
   const calls: SeenCall[] = [];
   const solved: { nonce: string; difficulty: number }[] = [];
-  const redeemed: ("verify" | "header")[] = [];
   const offences: string[] = [];
   const seller = options.sells && new L402Seller(options.sells);
   /** When a refused body may come again. */
@@ -99,22 +90,6 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
     return 0;
   };
 
-  const challengeFor = (consumer: string, base: string, bits: number) => {
-    const expiresAt = Date.now() + CHALLENGE_LIFE_MS;
-    const id = `${bits}.${expiresAt}.${randomBytes(12).toString("base64url")}`;
-    const salt = randomBytes(16).toString("base64url");
-    return {
-      type: "pow",
-      algorithm: "SHA-256",
-      id,
-      salt,
-      difficulty: bits,
-      expiresAt: new Date(expiresAt).toISOString(),
-      signature: sign(id, salt, consumer),
-      verify: options.verify ?? new URL("/turnpike/verify", base).href,
-    } as const;
-  };
-
   const passFor = (consumer: string, count: number): Response => {
     accountOf(consumer).credits += count;
     const token = `tpass_${randomBytes(24).toString("base64url")}`;
@@ -130,7 +105,6 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
       offences.push(`a credential that is ${sold}`);
       return problem(400, sold);
     }
-    redeemed.push("verify");
     return passFor(consumerOf(request), sold);
   };
 
@@ -142,7 +116,6 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
     if (!seller || macaroon === undefined || options.sells?.isBroken) return;
     const sold = await seller.redeem(consumerOf(request), macaroon, preimage!);
     if (typeof sold === "string") return;
-    redeemed.push("header");
     account.credits += sold;
   };
 
@@ -163,12 +136,12 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
     }
     spent.add(id!);
     solved.push({ nonce: nonce!, difficulty: Number(bits) });
-    return passFor(consumerOf(request), callsPerProof);
+    return passFor(consumerOf(request), CALLS_PER_PROOF);
   };
 
   const refuse = async (request: Request, messages: readonly Message[], isBatch: boolean, retryAfterMs: number): Promise<Response> => {
-    const challenge = difficulty === undefined || cause !== "rate" ? null : challengeFor(consumerOf(request), request.url, difficulty);
-    const offer = cause === "rate" ? await seller?.offer(consumerOf(request)) : undefined;
+    const challenge = difficulty === undefined ? null : challengeFor(consumerOf(request), request.url, difficulty);
+    const offer = await seller?.offer(consumerOf(request), verifyAt(request.url));
     const offers = [...(offer ? [offer] : []), ...(challenge ? [challenge] : [])];
     const status = offers.length > 0 ? 402 : 429;
     const message = `Rate limit reached on plan "test". Wait ${Math.ceil(retryAfterMs / 1_000)} seconds, then send the same call again.`;
@@ -177,7 +150,7 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
       title: "Rate limit reached",
       status,
       detail: message,
-      cause,
+      cause: "rate",
       limiter: "edge",
       plan: "test",
       retryAfterMs,
@@ -200,21 +173,8 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
       headers.set("Content-Type", "application/problem+json");
       return new Response(JSON.stringify(data), { status, headers });
     }
-    const answers = messages.map(({ id }) =>
-      form === "result"
-        ? {
-            jsonrpc: "2.0",
-            id,
-            result: {
-              resultType: "complete",
-              isError: true,
-              content: [{ type: "text", text: message }],
-              _meta: { "turnpike/refusal": data },
-            },
-          }
-        : { jsonrpc: "2.0", id, error: { code: status, message, data } },
-    );
-    return Response.json(isBatch ? answers : answers[0], { status: form === "result" ? 200 : status, headers });
+    const answers = messages.map(({ id }) => ({ jsonrpc: "2.0", id, error: { code: status, message, data } }));
+    return Response.json(isBatch ? answers : answers[0], { status, headers });
   };
 
   const meter = async (request: Request, body: string): Promise<Response | null> => {
@@ -228,14 +188,8 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
     await redeemHeader(request, account);
     const at = Date.now();
     const key = `${consumerOf(request)} ${headers.get("mcp-session-id")} ${body}`;
-    let missingMs = take(account, messages.length, at);
+    const missingMs = take(account, messages.length, at);
     if (missingMs > 0 && at < (toldTimes.get(key) ?? 0)) offences.push(`a call that came back ${toldTimes.get(key)! - at} ms early`);
-    const isHeld = missingMs > 0 && missingMs <= holdMs && headers.get("prefer") !== "wait=0";
-    if (isHeld) {
-      account.fullAt = Math.max(at, account.fullAt) + messages.length * msPerToken;
-      await new Promise((resolve) => setTimeout(resolve, missingMs));
-      missingMs = 0;
-    }
     calls.push({ body, headers, at, verdict: missingMs > 0 ? "refused" : "forwarded" });
     if (missingMs === 0) return null;
     const retryAfterMs = Math.ceil(missingMs);
@@ -246,13 +200,6 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
   const server = await serveFetch(async (request) => {
     const { pathname, search } = new URL(request.url);
     if (pathname === "/turnpike/verify") return verify(request);
-    if (pathname === "/turnpike/challenge") return Response.json(challengeFor(consumerOf(request), request.url, difficulty ?? 0));
-    if (pathname === "/turnpike/status") {
-      const account = accountOf(consumerOf(request));
-      const used = Math.max(0, account.fullAt - Date.now()) / msPerToken;
-      const limit = { name: "test", quota: burst, windowSeconds: 60, remaining: Math.floor(burst - used), resetSeconds: 0 };
-      return Response.json({ plan: "test", limits: [limit], credits: account.credits });
-    }
     const body = request.method === "POST" ? await request.text() : undefined;
     const refused = body === undefined ? null : await meter(request, body);
     if (refused) return refused;
@@ -261,7 +208,27 @@ export async function startChallengeGate(options: ChallengeGateOptions): Promise
     const init = { method: request.method, headers, signal: request.signal, ...(body === undefined ? {} : { body }) };
     return fetch(new URL(pathname + search, options.origin), init);
   });
-  return { ...server, calls, solved, redeemed, offences };
+  return { ...server, calls, solved, offences };
+}
+
+function challengeFor(consumer: string, base: string, bits: number) {
+  const expiresAt = Date.now() + CHALLENGE_LIFE_MS;
+  const id = `${bits}.${expiresAt}.${randomBytes(12).toString("base64url")}`;
+  const salt = randomBytes(16).toString("base64url");
+  return {
+    type: "pow",
+    algorithm: "SHA-256",
+    id,
+    salt,
+    difficulty: bits,
+    expiresAt: new Date(expiresAt).toISOString(),
+    signature: sign(id, salt, consumer),
+    verify: verifyAt(base),
+  } as const;
+}
+
+function verifyAt(base: string): string {
+  return new URL("/turnpike/verify", base).href;
 }
 
 /** A credential pays, and identifies nobody. */

@@ -13,21 +13,22 @@ export interface CountingFetch {
   readonly calls: readonly SentCall[];
   /** How often each call was sent: no two have the same body. */
   sent(): number[];
-  /** Solutions that were posted. */
-  solved(): number;
+  /** What was posted to `verify`: solutions, and what proves payments. */
+  readonly posted: readonly Readonly<Record<string, string>>[];
 }
 
 /** @param beforeVerify what a solution waits for */
 export function countingFetch(beforeVerify: () => Promise<void> = () => Promise.resolve()): CountingFetch {
   const calls: SentCall[] = [];
-  let solved = 0;
+  const posted: Record<string, string>[] = [];
   return {
     calls,
+    posted,
     async fetch(input, init) {
       const { pathname } = new URL(input instanceof Request ? input.url : input);
       const body = typeof init?.body === "string" ? init.body : "";
       if (pathname.endsWith("/verify")) {
-        solved++;
+        posted.push(JSON.parse(body) as Record<string, string>);
         await beforeVerify();
       } else if (body.includes('"tools/call"')) calls.push({ body, headers: new Headers(init?.headers) });
       return fetch(input, init);
@@ -37,6 +38,5 @@ export function countingFetch(beforeVerify: () => Promise<void> = () => Promise.
       for (const { body } of calls) counts.set(body, (counts.get(body) ?? 0) + 1);
       return [...counts.values()];
     },
-    solved: () => solved,
   };
 }

@@ -16,6 +16,8 @@ export interface GateOptions {
   readonly policy?: string;
   /** Use this state folder, and leave it when the gate stops. */
   readonly state?: string;
+  /** Sell by the policy's own node, with this credential. */
+  readonly lightningSecret?: string;
 }
 
 export interface RunningGate {
@@ -42,8 +44,10 @@ export async function startGate(options: GateOptions = {}): Promise<RunningGate>
     writeFileSync(join(dir, "policy.ts"), options.policy);
     args.push("--policy", join(dir, "policy.ts"));
   }
+  if (options.lightningSecret !== undefined) args.push("--own-node");
+  const env = { ...process.env, LIGHTNING_SECRET: options.lightningSecret };
   // A process group of its own, so that a crash can take workerd down with it.
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"], detached: true });
+  const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe"], detached: true });
   const logs: string[] = [];
   collectLines(child.stderr, (line) => logs.push(line));
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));

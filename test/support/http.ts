@@ -76,3 +76,8 @@ export interface JsonRpcError {
 export function errorIn(answer: Answer): JsonRpcError {
   return JSON.parse(answer.text) as JsonRpcError;
 }
+
+/** The kind of a problem document (RFC 9457) of the gate's own. */
+export function problemIn(answer: Answer): string {
+  return (JSON.parse(answer.text) as { type: string }).type.replace("urn:turnpike:problem:", "");
+}

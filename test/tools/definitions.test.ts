@@ -1,8 +1,9 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { PAYMENT_TEXTS } from "../../src/selling/texts.ts";
 import { gateTools, TOOL_NAMES } from "../../src/tools/definitions.ts";
 import { callResult, type GateTool, toolEntry, type ToolResult } from "../../src/tools/tool.ts";
-import { CHALLENGE, type MadeUpActions, madeUpActions, STATUS, VERIFIED } from "./made-up.ts";
+import { CHALLENGE, INVOICE, type MadeUpActions, madeUpActions, STATUS, VERIFIED } from "./made-up.ts";
 
 const SOLUTION = { id: "an-id", salt: "c2FsdA", nonce: "42", signature: "a-signature" };
 
@@ -81,7 +82,7 @@ describe("verify", () => {
   test("hands the solution on as it came", async () => {
     const actions = madeUpActions();
     const { text } = await call("verify", SOLUTION, actions);
-    expect(actions.solutions).toEqual([SOLUTION]);
+    expect(actions.proofs).toEqual([{ kind: "solution", solution: SOLUTION }]);
     expect(text).toContain("10 prepaid calls are on your account until 2026-11-25T12:05:00Z");
     expect(text).toContain("send the refused call again, unchanged");
   });
@@ -99,7 +100,7 @@ describe("verify", () => {
     const text = await problem("verify", args, actions);
     expect(text).toContain(place);
     expect(text).toContain("Send id, salt and signature exactly as challenge or the refusal gave them");
-    expect(actions.solutions).toEqual([]);
+    expect(actions.proofs).toEqual([]);
   });
 
   test("given anything at all answers in short words or passes a whole solution on", async () => {
@@ -110,10 +111,85 @@ describe("verify", () => {
         const actions = madeUpActions();
         const result = await call("verify", args, actions);
         if (result.kind === "problem") expect(result.text.length).toBeLessThan(600);
-        else expect(actions.solutions).toEqual([args]);
+        else expect(actions.proofs).toEqual([{ kind: "solution", solution: args }]);
       }),
       { numRuns: 200 },
     );
+  });
+});
+
+const PAYMENT = { macaroon: "AgEE", preimage: "0b".repeat(32) };
+
+const listOf = (actions: MadeUpActions): string => JSON.stringify(gateTools(actions).map((tool) => toolEntry(tool)));
+const selling = (): MadeUpActions => madeUpActions({ payments: PAYMENT_TEXTS });
+
+describe("where calls are sold", () => {
+  test("the tools speak of payments, and else of none", () => {
+    expect(listOf(selling())).toMatch(/Lightning.*preimage/);
+    expect(listOf(madeUpActions())).not.toMatch(/l402|lightning|invoice|preimage|macaroon/i);
+  });
+
+  test("challenge hands on which type is asked for, and answers with the invoice and what it buys", async () => {
+    const actions = selling();
+    const result = await call("challenge", { type: "l402" }, actions);
+    expect(result).toMatchObject({ kind: "answer", data: INVOICE });
+    expect(result.text).toContain("before 2026-11-25T12:15:00Z: 30 sats for 10 calls");
+    expect(result.text).toContain("call verify with the macaroon and the preimage");
+    await call("challenge", { type: "pow" }, actions);
+    await call("challenge", {}, actions);
+    expect(actions.types).toEqual(["l402", "pow", null]);
+  });
+
+  test.each([[{ type: "gold" }], [{ type: 7 }]])("challenge given %o says which types there are", async (args) => {
+    const actions = selling();
+    expect(await problem("challenge", args, actions)).toBe('arguments.type must be "pow" or "l402". No challenge was made.');
+    expect(actions.types).toEqual([]);
+  });
+
+  test("verify hands a payment on as it came, and a solution as before", async () => {
+    const actions = selling();
+    await call("verify", PAYMENT, actions);
+    await call("verify", SOLUTION, actions);
+    expect(actions.proofs).toEqual([
+      { kind: "payment", credential: { macaroons: [PAYMENT.macaroon], preimage: PAYMENT.preimage } },
+      { kind: "solution", solution: SOLUTION },
+    ]);
+  });
+
+  test.each<[string, Record<string, unknown>, string]>([
+    ["no preimage", { macaroon: "AgEE" }, "arguments.preimage is missing"],
+    ["no macaroon", { preimage: "00" }, "arguments.macaroon is missing"],
+    ["a huge macaroon", { ...PAYMENT, macaroon: "A".repeat(8_193) }, "arguments.macaroon must have at most 8192 characters"],
+    ["a solution as well", { ...PAYMENT, nonce: "1" }, "arguments.nonce is not known"],
+  ])("verify given %s says where, and verifies nothing", async (_what, args, place) => {
+    const actions = selling();
+    const text = await problem("verify", args, actions);
+    expect(text).toContain(place);
+    expect(text).toContain("Of a payment, send the macaroon as it was given, and the preimage.");
+    expect(actions.proofs).toEqual([]);
+  });
+
+  test("verify tells until when the calls are good, and where they must be shown, how", async () => {
+    const lasting = { ...VERIFIED, callsExpireAt: "2026-12-25T12:00:00Z" };
+    const verified = (value: typeof lasting & { mustBeShown?: true }) =>
+      call("verify", PAYMENT, madeUpActions({ payments: PAYMENT_TEXTS, verify: () => Promise.resolve({ ok: true, value }) }));
+    const own = await verified(lasting);
+    expect(own.text).toContain("10 prepaid calls are on your account until 2026-12-25T12:00:00Z");
+    expect(own.text).toContain("nothing added");
+    const shared = await verified({ ...lasting, mustBeShown: true });
+    expect(shared.text).toContain("10 prepaid calls are yours until 2026-12-25T12:00:00Z");
+    expect(shared.text).toContain('"Authorization: L402 <macaroon>:<preimage>"');
+    expect(shared.text).toContain('until 2026-11-25T12:05:00Z the header "Turnpike-Pass"');
+    expect(shared.text).not.toContain("nothing added");
+  });
+});
+
+describe("where nothing is sold", () => {
+  test("challenge has no types, and verify knows of no payment", async () => {
+    const actions = madeUpActions();
+    expect(await problem("challenge", { type: "l402" }, actions)).toContain("arguments.type is not known");
+    expect(await problem("verify", PAYMENT, actions)).toContain("arguments.macaroon is not known");
+    expect([actions.proofs, actions.types]).toEqual([[], []]);
   });
 });
 

@@ -1,10 +1,10 @@
 /** Tools and actions for tests: as plain as they can be, and they remember what they were called with. */
 
-import type { Solution } from "../../src/challenges/proof-of-work.ts";
-import type { ConsumerStatus, GateActions, PowChallenge, Verified } from "../../src/tools/definitions.ts";
+import type { Proof } from "../../src/challenges/proof-input.ts";
+import type { Challenge, ChallengeType, ConsumerStatus, GateActions, Verified } from "../../src/tools/definitions.ts";
 import type { GateTool } from "../../src/tools/tool.ts";
 
-export const CHALLENGE: PowChallenge = {
+export const CHALLENGE: Challenge = {
   type: "pow",
   algorithm: "SHA-256",
   id: "an-id",
@@ -12,6 +12,14 @@ export const CHALLENGE: PowChallenge = {
   difficulty: 8,
   expiresAt: "2026-11-25T12:05:00Z",
   signature: "a-signature",
+};
+export const INVOICE: Challenge = {
+  type: "l402",
+  macaroon: "AgEE",
+  invoice: "lnbc300n1x",
+  priceSats: 30,
+  calls: 10,
+  expiresAt: "2026-11-25T12:15:00Z",
 };
 export const VERIFIED: Verified = { token: "tpp.a.pass", calls: 10, expiresAt: "2026-11-25T12:05:00Z" };
 export const STATUS: ConsumerStatus = {
@@ -25,16 +33,24 @@ export const STATUS: ConsumerStatus = {
 
 export interface MadeUpActions extends GateActions {
   /** What `verify` was called with. */
-  readonly solutions: Solution[];
+  readonly proofs: Proof[];
+  /** What `challenge` was asked for. */
+  readonly types: (ChallengeType | null)[];
 }
 
 export function madeUpActions(changes: Partial<GateActions> = {}): MadeUpActions {
-  const solutions: Solution[] = [];
+  const proofs: Proof[] = [];
+  const types: (ChallengeType | null)[] = [];
   return {
-    solutions,
-    challenge: () => Promise.resolve({ ok: true, value: CHALLENGE }),
-    verify(solution) {
-      solutions.push(solution);
+    proofs,
+    types,
+    payments: null,
+    challenge(type) {
+      types.push(type);
+      return Promise.resolve({ ok: true, value: type === "l402" ? INVOICE : CHALLENGE });
+    },
+    verify(proof) {
+      proofs.push(proof);
       return Promise.resolve({ ok: true, value: VERIFIED });
     },
     status: () => Promise.resolve({ ok: true, value: STATUS }),

@@ -1,8 +1,10 @@
 /** Asking a consumer's object the way the gate does, without the gate. */
 
+import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import type { CreditAnswer } from "../../durable-objects/consumer.ts";
 import { type Answer, decodeAnswer, encodeQuestion } from "../../durable-objects/consumer-rpc.ts";
-import { type Limit, UNPAYABLE } from "../../src/limits/limit.ts";
+import { type Limit, type Payment, UNPAYABLE } from "../../src/limits/limit.ts";
 
 export type ConsumerStub = ReturnType<typeof env.CONSUMERS.getByName>;
 
@@ -47,4 +49,25 @@ export async function askAtOnce(times: number, ask: () => Promise<Answer>): Prom
 
 export function admittedIn(answers: readonly Answer[]): number {
   return answers.filter((answer) => answer.kind === "admit").length;
+}
+
+/** A plan that is used up by twenty calls, for long. */
+export const SLOW = [rate(20, 1)];
+let attempts = 0;
+
+/** One call on that plan, which credits may pay for. */
+export async function askOnCredit(stub: ConsumerStub, how: Partial<Payment> = {}): Promise<Answer> {
+  const payment = { ...UNPAYABLE, payable: 1, attempt: ++attempts, ...how };
+  const charges = [{ limits: 1, cost: 1, countedBy: 0, watches: [] }];
+  return decodeAnswer(await stub.ask(JSON.stringify(SLOW), encodeQuestion({ keyId: "", keyVersion: 0, maxWaitMs: 0, charges, payment })));
+}
+
+/** Takes units of one credit; with 0 units it only looks. */
+export async function spend(stub: ConsumerStub, creditId: string, units: number, tag: number | null = 1): Promise<CreditAnswer> {
+  return JSON.parse(await stub.spend({ creditId, units, tag, attempt: ++attempts })) as CreditAnswer;
+}
+
+/** No alarm of this object is left to ring in another test. */
+export async function silence(stub: ConsumerStub): Promise<void> {
+  await runInDurableObject(stub, (_object, state) => state.storage.deleteAlarm());
 }

@@ -3,14 +3,11 @@
 import { abortAllDurableObjects, evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { CreditAnswer } from "../../durable-objects/consumer.ts";
-import { type Answer, decodeAnswer, encodeQuestion } from "../../durable-objects/consumer-rpc.ts";
+import { undoConsumer } from "../../durable-objects/ask-consumer.ts";
 import type { Redeemed, Redemption } from "../../src/limits/credits.ts";
-import { askAtOnce, admittedIn, type ConsumerStub, newName, rate } from "./asking.ts";
+import { askAtOnce, askOnCredit, admittedIn, type ConsumerStub, newName, silence, SLOW, spend } from "./asking.ts";
 
 const NOW = Date.UTC(2026, 10, 21, 12);
-const LIMITS = JSON.stringify([rate(20, 1)]);
-const CALL = { limits: 1, cost: 1, countedBy: 0, watches: [] };
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout"], now: NOW });
@@ -20,15 +17,6 @@ afterEach(() => {
   vi.useRealTimers();
   vi.restoreAllMocks();
 });
-
-async function silence(stub: ConsumerStub): Promise<void> {
-  await runInDurableObject(stub, (_object, state) => state.storage.deleteAlarm());
-}
-
-async function askOnCredit(stub: ConsumerStub, tag = 0): Promise<Answer> {
-  const payment = { payable: 1, tag, isPrepaid: false };
-  return decodeAnswer(await stub.ask(LIMITS, encodeQuestion({ keyId: "", keyVersion: 0, maxWaitMs: 0, charges: [CALL], payment })));
-}
 
 let redemptions = 0;
 
@@ -47,10 +35,6 @@ function aRedemption(more: Partial<Redemption> = {}): Redemption {
 
 async function redeem(stub: ConsumerStub, redemption: Redemption): Promise<Redeemed> {
   return JSON.parse(await stub.redeem(redemption)) as Redeemed;
-}
-
-async function spend(stub: ConsumerStub, id: string, units: number, tag: number | null = 1): Promise<CreditAnswer> {
-  return JSON.parse(await stub.spend(id, units, tag)) as CreditAnswer;
 }
 
 async function anEmptyAccount(): Promise<{ name: string; stub: ConsumerStub }> {
@@ -123,7 +107,21 @@ describe("a credit in the object", () => {
     await silence(stub);
   });
 
-  test("given back is stored at once, and only by the instance that took it", async () => {
+  test("is given back for a question that had no answer in time, also when that comes to be decided after it was given up", async () => {
+    vi.useRealTimers();
+    const { name, stub } = await anEmptyAccount();
+    const solved = aRedemption({ redeemableUntil: Date.now() + 300_000, expiresAt: Date.now() + 300_000 });
+    await redeem(stub, solved);
+    const attempt = 7_000_000;
+    const undone = undoConsumer(env.CONSUMERS, name, attempt);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(await askOnCredit(stub, { attempt })).toMatchObject({ kind: "admit", paidUnits: 1 });
+    await undone;
+    expect(await spend(stub, solved.id, 0)).toMatchObject({ left: 5 });
+    await silence(stub);
+  });
+
+  test("given back is stored at once, and once, also by an instance that did not take it", async () => {
     const { stub } = await anEmptyAccount();
     const solved = aRedemption();
     await redeem(stub, solved);
@@ -134,7 +132,9 @@ describe("a credit in the object", () => {
     await evictDurableObject(stub);
     expect(await spend(stub, solved.id, 0)).toMatchObject({ left: 4 });
     await stub.refund(second.ticket);
-    expect(await spend(stub, solved.id, 0)).toMatchObject({ left: 4 });
+    await evictDurableObject(stub);
+    await stub.refund(second.ticket);
+    expect(await spend(stub, solved.id, 0)).toMatchObject({ left: 5 });
     await silence(stub);
   });
 
@@ -172,7 +172,7 @@ describe("a credit in the object", () => {
     const puts = await runInDurableObject(stub, (_object, state) => vi.spyOn(state.storage.kv, "put"));
     for (let i = 0; i < 20; i++) {
       expect((await askOnCredit(stub)).kind).toBe("refuse");
-      await stub.status(LIMITS);
+      await stub.status(JSON.stringify(SLOW), "");
       await spend(stub, solved.id, 0);
       await redeem(stub, solved);
     }

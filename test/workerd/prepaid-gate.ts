@@ -6,6 +6,7 @@ import { afterEach, beforeEach, vi } from "vitest";
 import type { PowChallenge, Solution } from "../../src/challenges/proof-of-work.ts";
 import { createKey, hashKey } from "../../src/consumers/api-keys.ts";
 import { createGateway, definePolicy, type GateEnv } from "../../src/index.ts";
+import { answerAsNode, NODE_URL } from "./node-stand-in.ts";
 
 export const CALLS = 5;
 const offers = { pow: { difficulty: 1, maxDifficulty: 2, calls: CALLS, seconds: 60 } };
@@ -31,13 +32,15 @@ export const SECRET = "s".repeat(32);
 /** What the origin got, what the gate has logged, and what the origin answers from now on. */
 export const wire: { forwarded: Request[]; logged: string[]; originStatus: number } = { forwarded: [], logged: [], originStatus: 200 };
 
-/** For each test of the file: what passes is kept in `wire`, which is empty at first, and the origin answers. */
+/** For each test of the file: what passes is kept in `wire`, which is empty at first, and the origin and the node answer. */
 export function watchWire(): void {
   beforeEach(() => {
     Object.assign(wire, { forwarded: [], logged: [], originStatus: 200 });
     vi.spyOn(console, "log").mockImplementation((line: string) => void wire.logged.push(line));
     vi.spyOn(globalThis, "fetch").mockImplementation((input, init) => {
-      wire.forwarded.push(new Request(input, init));
+      const request = new Request(input, init);
+      if (request.url.startsWith(NODE_URL)) return answerAsNode(request);
+      wire.forwarded.push(request);
       return Promise.resolve(Response.json({ jsonrpc: "2.0", id: 1, result: {} }, { status: wire.originStatus }));
     });
   });
@@ -47,7 +50,7 @@ export function watchWire(): void {
   });
 }
 
-export type Secrets = Pick<GateEnv, "CHALLENGE_SECRET" | "CHALLENGE_SECRET_PREVIOUS">;
+export type Secrets = Pick<GateEnv, "CHALLENGE_SECRET" | "CHALLENGE_SECRET_PREVIOUS" | "LIGHTNING_SECRET">;
 
 interface Sent {
   readonly method?: string;
@@ -56,8 +59,8 @@ interface Sent {
   readonly body?: unknown;
 }
 
-export function open(secrets: Secrets = { CHALLENGE_SECRET: SECRET }) {
-  const gate = createGateway(definePolicy(policy));
+export function open(secrets: Secrets = { CHALLENGE_SECRET: SECRET }, changes: Partial<Parameters<typeof definePolicy>[0]> = {}) {
+  const gate = createGateway(definePolicy({ ...policy, ...changes }));
   const bindings: GateEnv = { KEYS: env.KEYS, CONSUMERS: env.CONSUMERS, ...secrets };
   return async ({ method = "POST", path = "/mcp", headers = {}, body }: Sent = {}): Promise<Response> => {
     const ctx = createExecutionContext();
@@ -68,8 +71,9 @@ export function open(secrets: Secrets = { CHALLENGE_SECRET: SECRET }) {
       ...text,
     });
     const response = await gate.fetch(request, bindings, ctx);
-    await waitOnExecutionContext(ctx);
-    return response;
+    // A paid answer is followed to its end: what is left to do then waits for somebody who reads it. One that is cut off is empty here.
+    const [whole] = await Promise.all([response.arrayBuffer().catch(() => null), waitOnExecutionContext(ctx)]);
+    return new Response(response.body ? whole : null, response);
   };
 }
 

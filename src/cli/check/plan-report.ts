@@ -38,7 +38,9 @@ export interface NamedReport {
   readonly neverPasses: readonly string[];
 }
 
-export interface OfferReport {
+export type OfferReport = PowReport | L402Report;
+
+export interface PowReport {
   readonly type: "pow";
   /** Zero bits: after a pause, and however much is solved. */
   readonly difficulty: number;
@@ -47,6 +49,16 @@ export interface OfferReport {
   readonly forSeconds: number;
   /** Whether what is bought also stands in for the plan's quotas. */
   readonly quotas: boolean;
+}
+
+export interface L402Report {
+  readonly type: "l402";
+  readonly priceSats: number;
+  readonly calls: number;
+  readonly forSeconds: number;
+  readonly quotas: boolean;
+  /** False where the policy names no Lightning node: nothing is offered then. */
+  readonly isSold: boolean;
 }
 
 export interface PlanReport {
@@ -80,7 +92,7 @@ export function reportPlan(policy: Policy, resolved: ResolvedPolicy, name: strin
     maxWaitSeconds: terms.maxWaitMs / 1_000,
     heldSeconds: heldMs(terms) / 1_000,
     refuse: terms.refuse,
-    offers: reportOffers(terms),
+    offers: reportOffers(terms, resolved.lightning !== null),
     weight: terms.weight,
     named: reportNamed(resolved, name, terms, now),
   };
@@ -126,13 +138,19 @@ function callersOn(policy: Policy, plan: string): CallersReport[] {
   ];
 }
 
-function reportOffers({ offers: { pow }, payableMask, workMask }: Terms): OfferReport[] {
-  if (!pow) return [];
-  const { base, calls, lifeMs } = pow;
-  const maxDifficulty = Math.min(pow.max, base + MAX_RAISE_BITS);
-  return [
-    { type: "pow", difficulty: base, maxDifficulty, calls, forSeconds: lifeMs / 1_000, quotas: payableMask === workMask && workMask > 1 },
-  ];
+function reportOffers({ offers: { pow, l402 }, payableMask, workMask }: Terms, isSold: boolean): OfferReport[] {
+  const quotas = payableMask === workMask && workMask > 1;
+  const reports: OfferReport[] = [];
+  if (l402) {
+    const { satsPerCall, calls, lifeMs } = l402;
+    reports.push({ type: "l402", priceSats: satsPerCall * calls, calls, forSeconds: lifeMs / 1_000, quotas, isSold });
+  }
+  if (pow) {
+    const { base, calls, lifeMs } = pow;
+    const maxDifficulty = Math.min(pow.max, base + MAX_RAISE_BITS);
+    reports.push({ type: "pow", difficulty: base, maxDifficulty, calls, forSeconds: lifeMs / 1_000, quotas });
+  }
+  return reports;
 }
 
 function heldMs({ limits, maxWaitMs }: Terms): number {

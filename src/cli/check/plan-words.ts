@@ -49,16 +49,23 @@ function wordHeld({ heldSeconds, maxWaitSeconds }: PlanReport): string {
 }
 
 function wordRefused({ refuse, offers }: PlanReport): string {
-  const status = offers.length === 0 ? "status 429" : "status 402 with an offer, 429 without";
+  const isOffering = offers.some((offer) => offer.type === "pow" || offer.isSold);
+  const status = !isOffering ? "status 429" : "status 402 with an offer, 429 without";
   return refuse === "result"
     ? `a tools/call with a tool result, status 200; the rest with an error, ${status}`
     : `with an error, ${status}`;
 }
 
-function wordOffer({ difficulty, maxDifficulty, calls, forSeconds, quotas }: OfferReport): string {
-  const bits = difficulty === maxDifficulty ? `${difficulty} bits` : `${difficulty} bits, up to ${maxDifficulty} for who keeps solving`;
+function wordOffer(offer: OfferReport): string {
+  const { calls, forSeconds, quotas } = offer;
   const buys = `${count(calls, "call")} for ${duration(forSeconds * 1_000)}, let through at a rate of their own that is the plan's again`;
-  return `a proof of work of ${bits}: ${buys}${quotas ? "; also when a quota is used up" : ""}`;
+  const alsoQuotas = quotas ? "; also when a quota is used up" : "";
+  if (offer.type === "l402") {
+    return `a Lightning payment of ${offer.priceSats} sats: ${buys}${alsoQuotas}${offer.isSold ? "" : " (not yet: the policy names no node under `lightning`)"}`;
+  }
+  const { difficulty, maxDifficulty } = offer;
+  const bits = difficulty === maxDifficulty ? `${difficulty} bits` : `${difficulty} bits, up to ${maxDifficulty} for who keeps solving`;
+  return `a proof of work of ${bits}: ${buys}${alsoQuotas}`;
 }
 
 function wordCallers(callers: CallersReport): string {
@@ -102,12 +109,21 @@ function wordEveryPlan(report: PolicyReport): Line[] {
         shadowedBy === null ? "are not looked for" : `never apply: "${shadowedBy}" stands before it`,
       ),
     ),
+    ...(report.lightning ? [["lightning", wordLightning(report.lightning)] as const] : []),
     ...wordOriginQuota(report.originQuota),
     [
       "cannot count",
       `when a consumer's object cannot be asked, keys ${wordMode(whenUnavailable.keys)}, others ${wordMode(whenUnavailable.others)}`,
     ],
   ];
+}
+
+const NODES = { lnd: "LND", lnbits: "LNbits", phoenixd: "phoenixd" } as const;
+
+function wordLightning({ kind, host, network, invoiceSeconds, confirmsPayments }: NonNullable<PolicyReport["lightning"]>): string {
+  const proof = confirmsPayments ? "a payment counts once the node says that it is settled" : "the preimage is the proof of a payment";
+  const play = network === "bc" ? "" : `, on the network ${network}: play money`;
+  return `invoices of ${NODES[kind]} at ${host}, payable for ${duration(invoiceSeconds * 1_000)}${play}; ${proof}`;
 }
 
 function wordLoops(label: string, rules: readonly LoopReport[], none = "are not looked for"): Line[] {

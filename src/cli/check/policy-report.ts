@@ -33,6 +33,14 @@ export interface PolicyReport {
     readonly learn: boolean;
     readonly readAnswers: boolean;
   };
+  /** The node that makes invoices; null where nothing is sold. */
+  readonly lightning: {
+    readonly kind: "lnd" | "lnbits" | "phoenixd";
+    readonly host: string;
+    readonly network: string;
+    readonly invoiceSeconds: number;
+    readonly confirmsPayments: boolean;
+  } | null;
   readonly whenUnavailable: ResolvedPolicy["whenUnavailable"];
   /** What is worth a look, each with its path. */
   readonly warnings: readonly string[];
@@ -64,6 +72,7 @@ export function reportPolicy(path: string, policy: Policy, onlyPlan: string | un
       learn: originQuota.isLearned,
       readAnswers: originQuota.readsAnswers,
     },
+    lightning: reportLightning(resolved),
     whenUnavailable: resolved.whenUnavailable,
   };
   return { ...report, warnings: warningsFor(policy, report) };
@@ -83,6 +92,13 @@ function describeOrigin(origin: OriginTarget): string {
     case "same-host":
       return "the host of the gate's own route";
   }
+}
+
+function reportLightning({ lightning }: ResolvedPolicy): PolicyReport["lightning"] {
+  if (!lightning) return null;
+  const { node, invoiceSeconds, confirmsPayments } = lightning.terms;
+  const { kind, url, network } = node;
+  return { kind, host: new URL(url).host, network, invoiceSeconds, confirmsPayments };
 }
 
 /** The same on every plan. */

@@ -5,16 +5,21 @@ import { resolve } from "node:path";
 import type { BuildOptions, Message } from "esbuild";
 import { findProblems } from "../../check-policy.ts";
 import { type Policy, PolicyError } from "../../define-policy.ts";
+import type { LightningPolicy } from "../../selling/lightning-policy.ts";
 import { CliError, importOptional, modulePath } from "../package.ts";
 
 /** What differs between the policy file and the gate that runs here. */
 export interface LocalOverrides {
   readonly origin: Policy["origin"];
   readonly allowedHosts: readonly string[];
+  readonly lightning: LightningPolicy;
 }
 
 /** As small as on Cloudflare: Miniflare and workerd each read all of it before they are ready. */
 const FOR_WORKERD: BuildOptions = { conditions: ["workerd", "worker", "browser"], minify: true };
+
+/** Before the package itself, whose name is the beginning of this one. */
+const SELLING = { "mcp-turnpike/lightning": modulePath("selling/lightning") };
 
 /** The policy file of `--policy`, or the one that comes with the package. */
 export function policyPath(file: string | undefined): string {
@@ -29,7 +34,7 @@ export async function loadPolicy(path: string): Promise<Policy> {
   const code = await bundle({
     entryPoints: [path],
     platform: "node",
-    alias: { "mcp-turnpike": modulePath("define-policy") },
+    alias: { ...SELLING, "mcp-turnpike": modulePath("define-policy") },
   });
   let policy: unknown;
   try {
@@ -47,16 +52,17 @@ export async function loadPolicy(path: string): Promise<Policy> {
 }
 
 /** The gate with this policy, as one ES module. */
-export async function bundleGate(path: string, overrides: LocalOverrides): Promise<string> {
+export async function bundleGate(path: string, { lightning: sells, ...others }: LocalOverrides): Promise<string> {
   const contents = `
     import { createGateway } from ${JSON.stringify(modulePath("index"))};
+    import { lightning } from ${JSON.stringify(modulePath("selling/lightning"))};
     import policy from ${JSON.stringify(path)};
     export { Consumer, OriginQuota } from ${JSON.stringify(modulePath("index"))};
-    export default createGateway({ ...policy, ...${JSON.stringify(overrides)} });
+    export default createGateway({ ...policy, ...${JSON.stringify(others)}, lightning: lightning(${JSON.stringify(sells)}) });
   `;
   return bundle({
     stdin: { contents, resolveDir: process.cwd(), loader: "ts" },
-    alias: { "mcp-turnpike": modulePath("index") },
+    alias: { ...SELLING, "mcp-turnpike": modulePath("index") },
     external: ["cloudflare:workers"],
     ...FOR_WORKERD,
   });

@@ -1,6 +1,6 @@
 /**
- * Buys calls: has the wallet pay an invoice, and hands its preimage to the gate, which puts the calls on the caller's account. A
- * server that takes no preimage there is shown the credential with the calls instead, as any L402 client does.
+ * Buys calls: has the wallet pay an invoice, and hands its preimage to the gate, which puts the calls on the caller's account. Where
+ * that is an address, or the server takes no preimage there, the credential is shown with the calls, as any L402 client does.
  *
  * What is paid cannot be taken back. So a purchase goes on when the call that began it is gone, and what it buys is there for the
  * next; as long as it is open, no other is begun on the same account. What was paid is kept until the gate has taken it,
@@ -43,8 +43,10 @@ const ASSUMED_PAYMENT_MS = 3_000;
 export const MAX_PAYMENT_WAIT_MS = 45_000;
 /** A gate that restarts is back by then. After that the credential goes with the calls themselves. */
 const REDEEM_AGAIN_MS = [250, 1_000];
-const TOO_MANY_REQUESTS = 429;
 const SERVER_ERRORS = 500;
+/** The gate has taken it before, when the answer was lost, and its calls are used up: as the gate says it. */
+const SPENT = "urn:turnpike:problem:spent-payment";
+export const SPENT_BEFORE: Obstacle = { code: "paid-already", why: "what was paid for before is used up" };
 
 export class Purchases {
   readonly #fetch: FetchLike;
@@ -148,23 +150,30 @@ export class Purchases {
     const account = accountOf(call);
     const onTaken = (): void => void this.#untaken.delete(account);
     const verified = await this.#handIn(call, credential, verify);
+    const name = call.headers.has("authorization") ? PASS_HEADER : "Authorization";
+    const shown = { [name]: l402Authorization(credential) };
     // Any page may be answered with 200.
     if (verified.ok && (verified.token !== null || verified.calls !== null)) {
       onTaken();
-      return { ok: true, earned: this.#earnings.putOnAccount(call, verified) };
+      return { ok: true, earned: this.#earnings.putVerified(call, verified, shown) };
     }
-    const name = call.headers.has("authorization") ? PASS_HEADER : "Authorization";
-    const headers = { [name]: l402Authorization(credential) };
+    if (!verified.ok && verified.type === SPENT) {
+      onTaken();
+      return { ok: false, obstacle: SPENT_BEFORE };
+    }
     const worth = { expiresAt: Infinity, calls: calls ?? 1, spare: calls ?? Infinity };
-    return { ok: true, earned: this.#earnings.put(call, { headers, isOnAccount: false, at: Date.now(), ...worth, onPassed: onTaken }) };
+    return { ok: true, earned: this.#earnings.put(call, { headers: shown, use: "on-trial", ...worth, onTaken }) };
   }
 
-  /** As often as it may help: a gate that takes a preimage twice counts it once. */
+  /**
+   * As often as it may help: a gate that takes a preimage twice counts it once. One that has told when to come back will say so
+   * to the call as well, which waits for that.
+   */
   async #handIn(call: Outgoing, credential: L402Credential, verify: URL): Promise<Verification> {
     for (const pauseMs of REDEEM_AGAIN_MS) {
       const verified = await postVerify(this.#fetch, call, verify, credential, undefined);
-      if (verified.ok || (verified.status !== null && verified.status < SERVER_ERRORS && verified.status !== TOO_MANY_REQUESTS))
-        return verified;
+      if (verified.ok || verified.isToldToWait) return verified;
+      if (verified.status !== null && verified.status < SERVER_ERRORS) return verified;
       const againAt = Date.now() + pauseMs;
       await sleep(() => againAt - Date.now(), undefined);
     }

@@ -3,7 +3,8 @@
  * wait for their turn, and only when that is used up does the next one work or pay for itself.
  */
 
-import type { Outgoing } from "../outgoing.ts";
+import { endpointOf, type Outgoing } from "../outgoing.ts";
+import type { Refusal } from "../refusal.ts";
 import { Turns } from "../turns.ts";
 import type { Verified } from "../verify-endpoint.ts";
 import type { Obstacle } from "./obstacle.ts";
@@ -15,20 +16,31 @@ const MAX_ACCOUNTS = 64;
 
 /** What one solution or payment has earned. */
 export interface Earned {
-  /** To be sent with the calls that use it. */
+  /** To be sent with the calls that were refused and are now paid from it. */
   readonly headers: Readonly<Record<string, string>>;
-  /** The gate spends it without being shown anything. If not, it is worth something only with its headers. */
-  readonly isOnAccount: boolean;
+  use: Use;
+  /** Where it was earned. */
+  readonly endpoint: string;
   /** Epoch milliseconds. */
   readonly at: number;
   readonly expiresAt: number;
   /** How many it was good for. */
   readonly calls: number;
-  /** Calls that nobody of this process has taken yet. */
+  /** Calls that nobody who was refused has taken yet. */
   spare: number;
-  /** To be told when a call that was sent with its headers has passed. */
-  readonly onPassed?: () => void;
+  /** It was shown, and a way on was offered all the same: it is used up. */
+  isRefused: boolean;
+  /** To be told when a call has passed with it on trial. */
+  readonly onTaken?: () => void;
 }
+
+export type Use =
+  /** The gate spends it by itself, whatever calls show. */
+  | "by-account"
+  /** It is spent by calls that show its headers, which they do from their start: who is refused first is sent twice. */
+  | "by-showing"
+  /** The same, as far as is known: it is shown by calls that were refused, until one has passed with it. */
+  | "on-trial";
 
 /** @see `Earnings.put` */
 export type Earning = { readonly ok: true; readonly earned: Earned } | { readonly ok: false; readonly obstacle: Obstacle };
@@ -52,19 +64,50 @@ export class Earnings {
   }
 
   /** For this call and all others of its account. */
-  put(call: Outgoing, earned: Earned): Earned {
+  put(call: Outgoing, worth: Omit<Earned, "endpoint" | "at" | "isRefused">): Earned {
     const account = accountOf(call);
+    const earned = { ...worth, endpoint: endpointOf(call.url), at: Date.now(), isRefused: false };
     this.#earned.delete(account);
     this.#earned.set(account, earned);
     if (this.#earned.size > MAX_ACCOUNTS) this.#forgetOne();
     return earned;
   }
 
-  /** What is on the account now, whatever can be read of the gate's answer. */
-  putOnAccount(call: Outgoing, { token, calls, expiresAt }: Verified): Earned {
-    const headers = token === null ? {} : { [PASS_HEADER]: token };
+  /**
+   * What the gate has taken, whatever can be read of its answer.
+   * @param shown the headers that show it: unlike a pass, they are good for as long as its calls are
+   */
+  putVerified(call: Outgoing, { token, calls, expiresAt, mustBeShown }: Verified, shown?: Earned["headers"]): Earned {
     const worth = { expiresAt: expiresAt ?? Infinity, calls: calls ?? 1, spare: calls ?? 1 };
-    return this.put(call, { headers, isOnAccount: true, at: Date.now(), ...worth });
+    if (mustBeShown && shown) return this.put(call, { headers: shown, use: "by-showing", ...worth });
+    return this.put(call, { headers: token === null ? {} : { [PASS_HEADER]: token }, use: "by-account", ...worth });
+  }
+
+  /** What a call has to be sent with from its start, so that it is paid from what is there. */
+  shownFromStart(call: Outgoing): Earned["headers"] {
+    const earned = this.#earned.get(accountOf(call));
+    const isShown = earned?.use === "by-showing" && isGood(earned) && earned.endpoint === endpointOf(call.url);
+    return isShown ? earned.headers : {};
+  }
+
+  /** A call that shows it and is offered nothing has met another limit, or the rate at which it can be spent: it stays good. */
+  noteRefused({ call, refusal, sentWith }: Refused): void {
+    const shown = this.#shownBy(call, sentWith);
+    if (shown && isOffering(refusal)) shown.isRefused = true;
+  }
+
+  notePassed(call: Outgoing, sentWith: Headers): void {
+    const shown = this.#shownBy(call, sentWith);
+    if (shown?.use !== "on-trial") return;
+    shown.use = "by-showing";
+    shown.onTaken?.();
+  }
+
+  /** What is spent by being shown, if the call has shown it. */
+  #shownBy(call: Outgoing, sentWith: Headers): Earned | undefined {
+    const earned = this.#earned.get(accountOf(call));
+    if (!earned || earned.use === "by-account") return undefined;
+    return Object.entries(earned.headers).every(([name, value]) => sentWith.get(name) === value) ? earned : undefined;
   }
 
   /** Null when there is nothing that would help. */
@@ -72,17 +115,13 @@ export class Earnings {
     return this.helps(refused) ? takeOne(this.#earned.get(accountOf(refused.call))!) : null;
   }
 
-  helps({ call, refusal, sentWith, refusedAt }: Refused): boolean {
+  helps({ call, refusal, refusedAt }: Refused): boolean {
     // What offers no way on cannot be bought off either: the origin's limit, for one.
-    if (refusal.challenges.length === 0 && refusal.payments.length === 0) return false;
+    if (!isOffering(refusal)) return false;
     const earned = this.#earned.get(accountOf(call));
-    if (!earned || earned.spare < 1 || earned.expiresAt <= Date.now()) return false;
+    if (!earned || earned.spare < 1 || !isGood(earned)) return false;
     // What is on the account helps a call only if it came there after the refusal: what was there before did not.
-    if (earned.isOnAccount) return earned.at >= refusedAt;
-    if (!Object.entries(earned.headers).every(([name, value]) => sentWith.get(name) === value)) return true;
-    // It was shown, and refused.
-    earned.spare = 0;
-    return false;
+    return earned.use !== "by-account" || earned.at >= refusedAt;
   }
 
   /**
@@ -97,8 +136,8 @@ export class Earnings {
 
   /** The oldest, except what nobody but this process knows to be paid; the budget bounds how many there are of these. */
   #forgetOne(): void {
-    for (const [account, { isOnAccount, spare }] of this.#earned) {
-      if (!isOnAccount && spare > 0) continue;
+    for (const [account, earned] of this.#earned) {
+      if (earned.use !== "by-account" && isGood(earned)) continue;
       this.#earned.delete(account);
       return;
     }
@@ -112,6 +151,13 @@ export function accountOf({ url, headers }: Outgoing): string {
 
 function takeOne(earned: Earned): Taken {
   earned.spare--;
-  const { headers, onPassed } = earned;
-  return { ok: true, waitedMs: 0, headers, ...(onPassed ? { onPassed } : {}) };
+  return { ok: true, waitedMs: 0, headers: earned.headers };
+}
+
+function isGood({ isRefused, expiresAt }: Earned): boolean {
+  return !isRefused && expiresAt > Date.now();
+}
+
+function isOffering({ challenges, payments }: Refusal): boolean {
+  return challenges.length > 0 || payments.length > 0;
 }

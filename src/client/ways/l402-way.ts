@@ -2,7 +2,7 @@
 
 import type { Outgoing } from "../outgoing.ts";
 import { type Appraisal, appraiseOffers, type Terms } from "../pay/invoice-terms.ts";
-import { MAX_PAYMENT_WAIT_MS, type Purchase, type Purchases } from "../pay/purchases.ts";
+import { MAX_PAYMENT_WAIT_MS, type Purchase, type Purchases, SPENT_BEFORE } from "../pay/purchases.ts";
 import { sleep } from "../sleep.ts";
 import { VERIFY_MS, verifyUrl } from "../verify-endpoint.ts";
 import type { Earning, Earnings } from "./earnings.ts";
@@ -77,6 +77,8 @@ export function createL402Way(purchases: Purchases, terms: Terms, earnings: Earn
     signal?.throwIfAborted();
     if (earning === null) return { ok: false, obstacle: purchases.untaken(call) ? NOT_TAKEN : OVERDUE };
     const { priceSats } = begun;
+    // Nothing was paid for this call.
+    if (!earning.ok && earning.obstacle === SPENT_BEFORE && priceSats === 0) paidFor.delete(call);
     if (earning.ok && begun.call === call && priceSats > 0) {
       const { spare } = earning.earned;
       const calls = Number.isFinite(spare) ? spare : null;
@@ -87,8 +89,9 @@ export function createL402Way(purchases: Purchases, terms: Terms, earnings: Earn
 
   const take = async (refused: Refused): Promise<Taken> => {
     const taken = await earnings.share(refused, () => buy(refused));
+    if (taken.ok || (taken.obstacle !== PAID_BY_ANOTHER && taken.obstacle !== SPENT_BEFORE)) return taken;
     // It is told another invoice when it is sent again.
-    return !taken.ok && taken.obstacle === PAID_BY_ANOTHER ? { ok: true, waitedMs: 0, headers: {} } : taken;
+    return { ok: true, waitedMs: 0, headers: {} };
   };
 
   return { kind: "l402", consider, take };

@@ -35,7 +35,7 @@ export function createPowWay(fetch: FetchLike, solve: SolvePow, maxDifficulty: n
       return { ok: false, obstacle };
     }
     // The credit is on the account, whatever can be read of the answer.
-    const earned = earnings.putOnAccount(call, verified);
+    const earned = earnings.putVerified(call, verified);
     tell({ kind: "solved", tries, elapsedMs, calls: earned.calls });
     return { ok: true, earned };
   };

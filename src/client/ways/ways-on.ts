@@ -46,10 +46,8 @@ export type Taken =
       readonly ok: true;
       /** How long the call was made to wait for the gate's limits; work is not waiting. */
       readonly waitedMs: number;
-      /** To be sent with the call. */
+      /** To be sent with the call, besides what was sent with it before. */
       readonly headers: Readonly<Record<string, string>>;
-      /** To be told when the call has passed with them. */
-      readonly onPassed?: () => void;
     }
   | { readonly ok: false; readonly obstacle: Obstacle };
 
