@@ -3,12 +3,13 @@
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { outputOf } from "./child.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const HAND_WRITTEN = ["bare", "pass-through", "floor", "key-records"] as const;
-const GATES = ["gate", "counting-gate"] as const;
+const GATES = ["gate", "counting-gate", "selling-gate"] as const;
 
 export type WorkerName = (typeof HAND_WRITTEN)[number] | (typeof GATES)[number];
 
@@ -38,6 +39,12 @@ export async function buildWorkers(tempDir: string): Promise<BuiltWorkers> {
 
 function entryOf(name: WorkerName): string {
   return join("bench", "workers", `${name}.ts`);
+}
+
+/** How many bytes selling adds to a bundle, gzipped. */
+export function bytesOfSelling({ scripts }: BuiltWorkers): number {
+  const [without, withSelling] = [scripts.gate, scripts["selling-gate"]].map((path) => gzipSync(readFileSync(path)).length);
+  return withSelling! - without!;
 }
 
 /** The Worker that an operator deploys, with the default policy. */

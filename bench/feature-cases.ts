@@ -26,6 +26,16 @@ export const FEATURE_CASES: readonly FeatureCase[] = [
     calls: { status: 402, isDistinct: true, refusesToWait: true, toolCount: 1 },
     beside: "refusing-memo",
   },
+  { ...admitting("selling", "`lightning`: a gate that sells, and calls that show no payment"), worker: "selling-gate" },
+  {
+    id: "invoices",
+    label: "`lightning`: 402 with an open invoice, where the plain gate says 429",
+    worker: "selling-gate",
+    plan: "empty",
+    feature: "invoices",
+    calls: { status: 402, isDistinct: true, refusesToWait: true, toolCount: 1 },
+    beside: "refusing-memo",
+  },
 ];
 
 /** Everything that takes turns when features are measured, each plain case once. */

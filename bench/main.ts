@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import type { Bench } from "./bench.ts";
-import { buildWorkers, bundleProduct } from "./build-workers.ts";
+import { startEmbeddedNode } from "../src/cli/local/embedded-node.ts";
+import { buildWorkers, bundleProduct, bytesOfSelling } from "./build-workers.ts";
 import { CASES } from "./cases.ts";
 import { start, stopAll } from "./child.ts";
 import { CASES_WITH_FEATURES } from "./feature-cases.ts";
@@ -45,7 +46,8 @@ async function run({ rounds, featureRounds, seconds, rowSeconds, keys, isQuick }
 
   say("building the Workers");
   const bundleBytes = gzipSync(readFileSync(await bundleProduct(tempDir))).length;
-  const bench: Bench = { tempDir, workers: await buildWorkers(tempDir), originUrl: await startOrigin(), say };
+  const workers = await buildWorkers(tempDir);
+  const bench: Bench = { tempDir, workers, originUrl: await startOrigin(), node: await startNode(), say };
 
   const measured = await measureLatency(bench, "gates", CASES, rounds, seconds);
   const withFeatures = await measureLatency(bench, "features", CASES_WITH_FEATURES, featureRounds, seconds);
@@ -62,6 +64,7 @@ async function run({ rounds, featureRounds, seconds, rowSeconds, keys, isQuick }
     seconds,
     rows,
     bundleBytes,
+    sellingBytes: bytesOfSelling(workers),
     memory,
     machine,
     date: new Date(),
@@ -74,6 +77,14 @@ async function run({ rounds, featureRounds, seconds, rowSeconds, keys, isQuick }
   }
   // The origin and its pipe would keep the process.
   process.exit();
+}
+
+/** The embedded node of `turnpike start`, in this process: it makes some ten invoices in a run. */
+async function startNode(): Promise<Bench["node"]> {
+  const secret = "a-node-credential-of-the-benchmark";
+  const store = { load: () => null, save: () => {} };
+  const { url } = await startEmbeddedNode({ store, password: `${secret} for paying`, limitedPassword: secret });
+  return { url, secret };
 }
 
 async function startOrigin(): Promise<string> {

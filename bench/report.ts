@@ -24,6 +24,8 @@ export interface Results {
   readonly seconds: number;
   readonly rows: RowsWritten;
   readonly bundleBytes: number;
+  /** What is added to it where the policy sells. */
+  readonly sellingBytes: number;
   readonly memory: readonly KeyMemory[];
   readonly machine: Machine;
   readonly date: Date;
@@ -68,7 +70,7 @@ ${memoryTable(results.memory)}
 }
 
 function targetTable(results: Results): string {
-  const { rows, bundleBytes } = results;
+  const { rows, bundleBytes, sellingBytes } = results;
   const perCall = rows.rows / rows.calls;
   const lines = RATIOS.flatMap((ratio) => CONNECTIONS.map((connections) => ratioLine(results.rounds, ratio, connections)));
   lines.push(
@@ -88,6 +90,7 @@ function targetTable(results: Results): string {
       `≤ ${MAX_BUNDLE_BYTES / 1_024} KB`,
       reached(bundleBytes <= MAX_BUNDLE_BYTES),
     ]),
+    line(["what `lightning` in the policy adds to it", "", `${(sellingBytes / 1_024).toFixed(1)} KB`, "", "", ""]),
     line([
       "heap after all API keys ÷ heap after half of them",
       "",

@@ -18,8 +18,8 @@ export const LATENCY_V8_FLAGS = ["--min-semi-space-size=128", "--max-semi-space-
 
 /** As wrangler.toml binds them; the floor has a consumer of its own. */
 const OBJECTS: readonly { readonly binding: string; readonly className: string; readonly workers: readonly WorkerName[] }[] = [
-  { binding: "CONSUMERS", className: "Consumer", workers: ["floor", "gate", "counting-gate"] },
-  { binding: "ORIGIN_QUOTAS", className: "OriginQuota", workers: ["gate", "counting-gate"] },
+  { binding: "CONSUMERS", className: "Consumer", workers: ["floor", "gate", "counting-gate", "selling-gate"] },
+  { binding: "ORIGIN_QUOTAS", className: "OriginQuota", workers: ["gate", "counting-gate", "selling-gate"] },
 ];
 
 export interface WorkerdOptions {
@@ -58,7 +58,7 @@ export function workerdPath(): string {
   return require.resolve("workerd/bin/workerd");
 }
 
-function capnp({ workers, originUrl }: Bench, options: WorkerdOptions, dir: string): string {
+function capnp({ workers, originUrl, node }: Bench, options: WorkerdOptions, dir: string): string {
   const { scripts, compatibilityDate, compatibilityFlags } = workers;
   const text = JSON.stringify;
   const flags = compatibilityFlags.map((flag) => text(flag)).join(", ");
@@ -85,6 +85,8 @@ const measured :Workerd.Worker = (
     (name = "ORIGIN", text = ${text(originUrl)}),
     (name = "ORIGIN_SIGNING_SECRET", text = "a-signing-secret-of-the-benchmark"),
     (name = "CHALLENGE_SECRET", text = "a-challenge-secret-of-the-benchmark"),
+    (name = "NODE", text = ${text(node.url)}),
+    (name = "LIGHTNING_SECRET", text = ${text(node.secret)}),
     (name = "KEYS", kvNamespace = "key-records"),
     (name = "FEATURE", text = ${text(options.feature)}),
     ${objects.map(({ binding, className }) => `(name = ${text(binding)}, durableObjectNamespace = ${text(className)}),`).join("\n    ")}

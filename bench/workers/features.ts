@@ -18,7 +18,7 @@ export interface FeatureSettings {
   readonly policy?: Pick<Policy, "repeats" | "originQuota">;
 }
 
-export type Feature = "none" | "tools" | "loops" | "at-once" | "origin-quota" | "read-answers" | "offers";
+export type Feature = "none" | "tools" | "loops" | "at-once" | "origin-quota" | "read-answers" | "offers" | "selling" | "invoices";
 
 export const FEATURES: Readonly<Record<Feature, FeatureSettings>> = {
   none: {},
@@ -41,4 +41,7 @@ export const FEATURES: Readonly<Record<Feature, FeatureSettings>> = {
   "origin-quota": { policy: { originQuota: { calls: PLENTY, per: "1h" } } },
   "read-answers": { policy: { originQuota: { readAnswers: true } } },
   offers: { plan: { offers: { pow: true } } },
+  // Both on selling-gate.ts.
+  selling: { plan: { offers: { l402: true } } },
+  invoices: { plan: { offers: { l402: true } } },
 };
