@@ -77,7 +77,8 @@ export async function askOnTerms(passage: Passage, caller: Caller, terms: Terms,
 
   const charges = watchesLoops ? watchCharges(priced, messages, gate.policy.watches) : priced.charges;
   const tag = tagOf(messages, priced, charges);
-  const attempt = newAttempt();
+  // Only where money is in it, what a lost answer has spent is asked back.
+  const attempt = gate.shop ? newAttempt() : 0;
   const answer = await askConsumer(env.CONSUMERS, caller.id, set.limitsText, {
     keyId: caller.keyId,
     keyVersion: caller.keyVersion,
