@@ -1,5 +1,6 @@
 /**
- * One request to an MCP endpoint from start to end: identify, read, price and ask, then refuse, or hold, forward, observe and settle.
+ * One request to an MCP endpoint from start to end: identify, read, look at what was paid, price and ask, then refuse, or hold, forward,
+ * observe and settle.
  * One direction; no step reaches back. The steps decide in their own rooms, this file puts them in order.
  */
 
