@@ -132,7 +132,7 @@ function asList(value: unknown): readonly (readonly [number, unknown])[] {
 }
 
 /** valibot's own words, except where it would print the whole value. */
-function messageOf(issue: v.BaseIssue<unknown>): string {
+export function messageOf(issue: v.BaseIssue<unknown>): string {
   if (issue.type === "strict_object" && issue.expected === "never") return "unknown setting";
   return issue.message;
 }

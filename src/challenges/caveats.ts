@@ -132,7 +132,3 @@ export function readCaveats(caveats: readonly Uint8Array[]): CaveatReading {
 function msOf(seconds: string): number {
   return Number(seconds) * 1_000;
 }
-
-export function hexOf(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}

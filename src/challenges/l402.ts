@@ -7,14 +7,15 @@
  * The identifier is L402's: version 0 (2 bytes), the payment hash (32), the token id (32). Numbers are big-endian.
  */
 
+import { bytesOfHex, hexOf } from "../hex.ts";
 import type { Invoice } from "../lightning/node.ts";
 import { decodeBase64, encodeBase64 } from "./base64.ts";
-import { hexOf, readCaveats, type ReadTerms, SERVICE, writeCaveats } from "./caveats.ts";
+import { type CaveatTerms, readCaveats, type ReadTerms, SERVICE, writeCaveats } from "./caveats.ts";
 import { isSignedWith, type Macaroon, MAX_MACAROON_BYTES, mintMacaroon, parseMacaroon } from "./macaroon.ts";
 import { findKey, type SigningKey, type SigningKeys } from "./secrets.ts";
 
 /** Whoever pays in the last moment has a day to come back with the proof: for so long it must be remembered what was handed in. */
-export const MACAROON_OUTLIVES_INVOICE_MS = 86_400_000;
+const MACAROON_OUTLIVES_INVOICE_MS = 86_400_000;
 const VERSION = 0;
 const HASH_AT = 2;
 const TOKEN_ID_AT = 34;
@@ -44,16 +45,7 @@ export interface L402Challenge {
   readonly verify: string;
 }
 
-export interface L402Order {
-  /** The object of the account that the credit will be on: 64 hexadecimal digits. */
-  readonly account: string;
-  /** Whether only whoever shows the macaroon may spend it. */
-  readonly isForHolder: boolean;
-  /** The plan that it is sold on. */
-  readonly plan: string;
-  /** As BOLT11 abbreviates it. */
-  readonly network: string;
-  readonly calls: number;
+export interface L402Order extends Omit<CaveatTerms, "redeemBy" | "validUntil"> {
   /** How long the credit will last. */
   readonly lifeMs: number;
   readonly invoice: Pick<Invoice, "paymentHash" | "expiresAt">;
@@ -70,8 +62,6 @@ export interface L402Credential {
 export interface Paid extends ReadTerms {
   /** What the credit is counted under, once in the world: 64 hexadecimal digits. */
   readonly paymentHash: string;
-  /** Which macaroon it was, for logs and for a list of revoked ones: 64 hexadecimal digits. */
-  readonly tokenId: string;
 }
 
 export type CredentialFault =
@@ -141,7 +131,7 @@ async function checkMacaroon(text: string, paymentHash: string, keys: SigningKey
   if (read.terms.validUntil <= now) return { ok: false, why: "expired" };
   // The hash is told to everybody who gets the invoice: comparing it in constant time would hide nothing.
   if (hexOf(identifier.subarray(HASH_AT, TOKEN_ID_AT)) !== paymentHash) return { ok: false, why: "wrong-preimage" };
-  return { ok: true, paid: { paymentHash, tokenId: hexOf(identifier.subarray(TOKEN_ID_AT)), ...read.terms } };
+  return { ok: true, paid: { paymentHash, ...read.terms } };
 }
 
 function readMacaroon(text: string): Macaroon | null {
@@ -160,9 +150,4 @@ function preimageOf(text: string): Uint8Array<ArrayBuffer> | null {
   if (PREIMAGE_HEX.test(text)) return bytesOfHex(text);
   const bytes = decodeBase64(text, PREIMAGE_BYTES);
   return bytes?.length === PREIMAGE_BYTES ? bytes : null;
-}
-
-/** @param hex an even number of hexadecimal digits */
-function bytesOfHex(hex: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }

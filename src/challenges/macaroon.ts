@@ -11,10 +11,10 @@
  * Lengths are varints. The location is a hint and is not signed. The L402 repository's own page on macaroons has other tags and
  * leaves out the key derivation; the libraries in use (libmacaroons, go-macaroon, `macaroon` on npm) agree on this.
  *
- * A module of our own, because what there is does not serve a Worker. `macaroon` 3.0.4 of npm adds 24 KB (gzipped) with a
- * JavaScript SHA-256, is CommonJS on `util`, and its writer doubles its buffer with each field, so that four caveats ask for
- * 50 GB. This needs nothing but Web Crypto, and its tests hold it against that package. A SHA-256 in JavaScript would be some 0.3 ms
- * faster a macaroon in workerd, and 3 KB in every deployment: a macaroon is made once an invoice, so the bytes count more.
+ * A module of our own, because what there is does not serve a Worker. `macaroon` 3.0.4 of npm brings ciphers of its own in
+ * JavaScript, is CommonJS on `util`, and its writer doubles its buffer with each field, so that a few caveats ask for more
+ * memory than there is. This needs nothing but Web Crypto, and its tests hold it against that package. For texts this short a SHA-256
+ * in JavaScript would be quicker, and more bytes in every deployment: a macaroon is made once an invoice.
  */
 
 /** Eight caveats of ours and the identifier are some 400; the rest is for what holders add. As base64 it fits any header. */

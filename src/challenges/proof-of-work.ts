@@ -9,6 +9,7 @@
  */
 
 import { base64url } from "jose";
+import { isoTime } from "../iso-time.ts";
 import { consumerTag } from "./consumer-tag.ts";
 import { type ChallengedCall, decodeId, encodeId, ID_LENGTH, ID_RANDOM_BYTES } from "./challenge-id.ts";
 import { findKey, type SigningKeys } from "./secrets.ts";
@@ -175,8 +176,4 @@ function leadingZeroBits(hash: Uint8Array): number {
     bits += 8;
   }
   return bits;
-}
-
-function isoTime(ms: number): string {
-  return new Date(ms).toISOString().replace(".000Z", "Z");
 }

@@ -7,12 +7,12 @@ import { CHECK_HELP, checkCommand } from "./check.ts";
 import { connectCommand } from "./connect.ts";
 import { createKeyCommand, disableKeyCommand, enableKeyCommand, listKeysCommand, setPlanCommand } from "./keys.ts";
 import { CliError, packageVersion } from "./package.ts";
+import { DEFAULT_STATE } from "./local/state.ts";
 import { payCommand } from "./pay.ts";
 import { proxyCommand } from "./proxy.ts";
 import { solveCommand } from "./solve.ts";
 import { startCommand } from "./start.ts";
 import { statusCommand } from "./status.ts";
-import { DEFAULT_STATE } from "./welcome.ts";
 
 const DEFAULT_PORT = 8787;
 const DEFAULT_PROXY_PORT = 8788;

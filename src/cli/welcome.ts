@@ -1,5 +1,7 @@
 /** What a person needs next once the gate runs: where it is, the keys, lines to paste. */
 
+import { DEFAULT_STATE } from "./local/state.ts";
+
 export interface Running {
   readonly url: string;
   readonly keys: Readonly<Record<string, string>>;
@@ -9,9 +11,6 @@ export interface Running {
   readonly isSellingForPlayMoney: boolean;
   readonly state: string;
 }
-
-/** Where commands look for a gate when nothing else is said. */
-export const DEFAULT_STATE = ".turnpike";
 
 /** A call that every MCP server of the older era and the embedded origin answer without a session. */
 const CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"current_time","arguments":{}}}';

@@ -6,6 +6,7 @@
 import type { KVNamespace } from "@cloudflare/workers-types";
 import * as v from "valibot";
 import { BoundedCache } from "../bounded-cache.ts";
+import { hexOf } from "../hex.ts";
 
 export const KEY_PREFIX = "tp_";
 const KV_PREFIX = "key:";
@@ -58,7 +59,7 @@ export function createKey(): string {
 /** The key's id: its SHA-256 in hex. */
 export async function hashKey(key: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key));
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hexOf(new Uint8Array(digest));
 }
 
 /** Where a key's record is in KV. */

@@ -5,7 +5,7 @@
  */
 
 import { decodeBase64 } from "../challenges/base64.ts";
-import { hexOf } from "../challenges/caveats.ts";
+import { hexOf } from "../hex.ts";
 import { askNode, type NodeAddress, type NodeAnswer, unauthorized, unexpected } from "./ask-node.ts";
 import type { InvoiceState, LightningNode } from "./node.ts";
 

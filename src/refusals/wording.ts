@@ -4,6 +4,7 @@
  * takes for something else (`404`, `405`, `Not Found`, `Method Not Allowed`).
  */
 
+import { isoTime } from "../iso-time.ts";
 import type { AnyLimit } from "../limits/limit.ts";
 import type { Challenge } from "../challenges/challenge.ts";
 import type { Loop, OriginLimit, Refusal } from "./refusal.ts";
@@ -89,7 +90,7 @@ function wordWayOn(refusal: Refusal): string {
   const { retryAfterMs, passesAt, cause } = refusal;
   const about = refusal.isEstimated ? "about " : "";
   if (retryAfterMs > LONG_WAIT_MS) {
-    const until = new Date(Math.ceil(passesAt / 1_000) * 1_000).toISOString().replace(".000Z", "Z");
+    const until = isoTime(Math.ceil(passesAt / 1_000) * 1_000);
     return `Do not wait for it: stop here and say that the limit holds until ${about}${until}.`;
   }
   const wait = `${about}${duration(retryAfterMs)}`;

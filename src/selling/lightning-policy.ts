@@ -1,6 +1,7 @@
 /** The Lightning node as an operator names it in the policy, and the same with every default filled in. */
 
 import * as v from "valibot";
+import { messageOf } from "../check-policy.ts";
 import { type Network, NETWORKS } from "../lightning/bolt11-prefix.ts";
 import type { NodeConfig } from "../lightning/open-node.ts";
 
@@ -44,7 +45,7 @@ const lightningSchema = v.strictObject({
 /** Everything that is wrong, each with its path under `lightning`; empty for a good one. */
 export function findLightningProblems(policy: LightningPolicy): string[] {
   const { issues = [] } = v.safeParse(lightningSchema, policy);
-  return issues.map((issue) => `lightning.${v.getDotPath(issue) ?? ""}: ${wordIssue(issue)}`);
+  return issues.map((issue) => `lightning.${v.getDotPath(issue) ?? ""}: ${messageOf(issue)}`);
 }
 
 export function resolveLightning(policy: LightningPolicy): LightningTerms {
@@ -56,8 +57,4 @@ export function resolveLightning(policy: LightningPolicy): LightningTerms {
 function isSafeUrl(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : null;
   return url?.protocol === "https:" || (url?.protocol === "http:" && LOOPBACK.has(url.hostname));
-}
-
-function wordIssue(issue: v.BaseIssue<unknown>): string {
-  return issue.type === "strict_object" && issue.expected === "never" ? "unknown setting" : issue.message;
 }

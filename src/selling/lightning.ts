@@ -17,12 +17,13 @@ export type { Lightning, LightningPolicy } from "./lightning-policy.ts";
 
 /** Names the node that makes the invoices of `offers.l402`. Its credential is the secret LIGHTNING_SECRET. */
 export function lightning(policy: LightningPolicy): Lightning {
+  const terms = resolveLightning(policy);
   return {
     policy,
-    terms: resolveLightning(policy),
+    terms,
     findProblems: () => findLightningProblems(policy),
     openShop(): Shop {
-      const till = openTill(resolveLightning(policy));
+      const till = openTill(terms);
       return {
         sell: sell.bind(null, till),
         look: lookAtPayment.bind(null, till),

@@ -6,6 +6,7 @@
 import { accountOf, askForSale, keepSale } from "../../durable-objects/ask-consumer.ts";
 import { MAX_OPEN_SALES, type Order, type Sale } from "../../durable-objects/sales.ts";
 import { L402_RANDOM_BYTES, mintL402 } from "../challenges/l402.ts";
+import { isoTime } from "../iso-time.ts";
 import type { L402Offer } from "../limits/terms.ts";
 import type { Buyer, Counter, Sold } from "../passage/shop.ts";
 import { verifyUrl } from "../passage/verify-url.ts";
@@ -93,7 +94,7 @@ async function make(till: Till, counter: Counter, { caller }: Buyer, order: Orde
 }
 
 function challengeOf({ macaroon, invoice, priceSats, calls, expiresAt }: Sale, { url, gate }: Counter): Sold {
-  const until = new Date(expiresAt).toISOString().replace(".000Z", "Z");
+  const until = isoTime(expiresAt);
   const verify = verifyUrl(url, gate);
   return { kind: "challenge", challenge: { type: "l402", macaroon, invoice, priceSats, calls, expiresAt: until, verify } };
 }

@@ -114,7 +114,6 @@ describe("an L402 credential", () => {
       ok: true,
       paid: {
         paymentHash: PAYMENT_HASH,
-        tokenId: derivedKey(SECRET, "key id", 4).toString("hex") + "05".repeat(28),
         account: ACCOUNT,
         isForHolder: false,
         plan: "pro",

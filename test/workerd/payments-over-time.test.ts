@@ -9,7 +9,7 @@ import {
 } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { hexOf } from "../../src/challenges/caveats.ts";
+import { hexOf } from "../../src/hex.ts";
 import { decodeBase64, encodeBase64 } from "../../src/challenges/base64.ts";
 import { L402_RANDOM_BYTES, mintL402 } from "../../src/challenges/l402.ts";
 import { openSecrets } from "../../src/challenges/secrets.ts";

@@ -6,6 +6,8 @@ import { join, resolve } from "node:path";
 import { CliError } from "../package.ts";
 import type { BookStore } from "./invoice-book.ts";
 
+/** Where commands look for it when nothing else is said. */
+export const DEFAULT_STATE = ".turnpike";
 const SECRET_BYTES = 32;
 /** The owner alone: the file holds keys that work. */
 const PRIVATE_MODE = 0o600;
